@@ -1,0 +1,1 @@
+"""Migrations of the tables that the engine reads and writes with plain SQL."""
