@@ -1,0 +1,1 @@
+"""The engine: reads lanes, delivers in order, retries, settles. Imports no Django."""

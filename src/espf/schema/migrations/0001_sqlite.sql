@@ -17,7 +17,7 @@ CREATE TABLE event (
     entity_id integer NOT NULL,
     lane integer NOT NULL CHECK (lane BETWEEN 0 AND 63),
     event_time text NOT NULL DEFAULT (datetime('now')),
-    variables text NOT NULL,
+    variables text NOT NULL CHECK (typeof(variables) = 'text'),
     has_sim integer NOT NULL DEFAULT 0,
     caused_by integer,
     bulk integer NOT NULL DEFAULT 0
@@ -78,6 +78,7 @@ CREATE TABLE parked (
     entity_id integer NOT NULL,
     lane integer NOT NULL,
     attempts integer NOT NULL,
+    probes integer NOT NULL DEFAULT 0,      -- attempts made while the breaker was open
     in_progress integer NOT NULL DEFAULT 0,
     due_us integer,
     parked_us integer NOT NULL,

@@ -1,0 +1,55 @@
+"""Token bucket of one handler: slices drawn from the stored bucket, and a strict second.
+
+The stored bucket holds for the fleet and survives a restart; this instance draws what it needs for
+the next 100 ms at most. On top, in no second does it send more than the burst (domain, 2.2): a
+plain bucket would let burst + rate through in its first second.
+"""
+
+from collections import deque
+
+SLICE_S = 0.1
+_LEAST_SLICE = 64  # one commit for each token would cost more than it keeps fair
+_SLOT_S = 0.01
+
+
+class Bucket:
+    """What may be sent now. `rate` tokens a second, `burst` in any second."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = 0.0
+        self._sent: deque[list[float]] = deque()
+        self._sent_in_second = 0
+
+    def take(self, now_s: float) -> bool:
+        """Take one token for a request that is sent right now."""
+        if self._tokens < 1 or self._room(now_s) < 1:
+            return False
+        self._tokens -= 1
+        slot = now_s - now_s % _SLOT_S
+        if self._sent and self._sent[-1][0] == slot:
+            self._sent[-1][1] += 1
+        else:
+            self._sent.append([slot, 1.0])
+        self._sent_in_second += 1
+        return True
+
+    def _room(self, now_s: float) -> int:
+        # A slot counts until all of it is a second old, so no second can hold more than the burst.
+        while self._sent and self._sent[0][0] + _SLOT_S + 1 <= now_s:
+            self._sent_in_second -= int(self._sent.popleft()[1])
+        return self.burst - self._sent_in_second
+
+    def wanted(self, waiting: int, now_s: float) -> float:
+        """Tokens to draw now for `waiting` requests: what 100 ms can use, nothing for later."""
+        most = min(waiting, self._room(now_s), max(_LEAST_SLICE, int(self.rate * SLICE_S)))
+        return max(0.0, most - self._tokens)
+
+    def put(self, tokens: float) -> None:
+        """Add tokens drawn from the stored bucket."""
+        self._tokens += tokens
+
+    def wait_s(self) -> float:
+        """How long to wait before drawing again, when the stored bucket was empty."""
+        return min(SLICE_S, max(0.002, 1 / self.rate))

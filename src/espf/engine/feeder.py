@@ -1,0 +1,168 @@
+"""Reads a handler's events from the log into memory: fresh ones, due ones, and probes."""
+
+import asyncio
+
+from espf.engine.flow import Flow
+from espf.engine.patience import until_stored
+from espf.engine.window import Item
+from espf.eventlog.port import EventLog
+from espf.handlers.port import Handler, Iteration, Skipped
+
+HEAD_LIMIT = 4096
+"""How far, in events, reading may run ahead of the lowest cursor."""
+BATCH = 512
+READY_LOW = 512
+"""Read more when fewer than this many events wait to be sent."""
+
+
+class Feeder:
+    """Keeps `flow.ready` filled while the handler may send, and within HEAD_LIMIT."""
+
+    def __init__(self, flow: Flow, log: EventLog, handler: Handler) -> None:
+        self._flow = flow
+        self._log = log
+        self._handler = handler
+        self._i_handler = flow.row.i_handler
+        self._next_due_us: int | None = None
+        self._already: frozenset[int] = frozenset()
+
+    async def prepare(self) -> None:
+        """Learn what was settled above the cursors before a crash: it is not sent again."""
+        self._already = await self._log.settled_above(self._i_handler, self._flow.window.read_to)
+
+    async def step(self) -> bool:
+        """Read what may be read now; False if there was nothing, and a nap is due."""
+        return await until_stored("reading", self._fill)
+
+    async def nap(self) -> None:
+        """Wait until something moved, something parked is due, or a probe is."""
+        flow = self._flow
+        try:
+            async with asyncio.timeout(self._nap_s()):
+                await flow.fed.wait()
+        except TimeoutError:
+            if flow.window.lag and not flow.window.open:
+                flow.results_waiting()
+
+    def _nap_s(self) -> float:
+        if self._flow.breaker.is_open:
+            return 0.1
+        if self._next_due_us is None:
+            return 1.0
+        return min(1.0, max(0.005, (self._next_due_us - self._flow.clock.now_us()) / 1_000_000))
+
+    async def _fill(self) -> bool:
+        flow = self._flow
+        if flow.paused:
+            flow.put_parked_back()
+            return False
+        if flow.breaker.is_open:
+            flow.put_parked_back()
+            await self._choose_probe()
+            return False
+        due = await self._fill_due()
+        return await self._fill_fresh() or due
+
+    async def _fill_fresh(self) -> bool:
+        flow, window = self._flow, self._flow.window
+        if len(flow.ready) >= READY_LOW or window.read_to >= flow.horizon:
+            return False
+        room = HEAD_LIMIT - max(window.lag, window.open)
+        if room <= 0:
+            self._pass_oldest()
+            return False
+        flow.parked_lately.clear()
+        upto = min(flow.horizon, window.read_to + HEAD_LIMIT)
+        batch = await self._log.read(self._i_handler, window.read_to, upto, min(BATCH, room))
+        iteration = Iteration(len(batch.events))
+        for event in batch.events:
+            if window.owns(event) and event.i_event not in self._already:
+                key = (event.entity, event.entity_id)
+                behind = key in batch.parked or key in flow.parked_lately
+                self._take_in(Item(event, iteration), batch.skips.get(event.i_event), behind=behind)
+            else:
+                flow.left(iteration)
+        window.read_to = batch.read_to
+        return True
+
+    def _take_in(self, item: Item, skip: str | None, *, behind: bool) -> None:
+        flow = self._flow
+        may_send = flow.window.add(item)
+        skipped = self._handler.screen(item.event) if skip is None else Skipped(skip)
+        if skipped is not None:
+            flow.skip(item, skipped)
+        elif behind:
+            flow.left(item.iteration)
+            flow.park_later(item)
+        elif may_send:
+            flow.ready.append(item)
+
+    def _pass_oldest(self) -> None:
+        """One slow answer must not hold its lane: park it as in progress, its followers behind."""
+        flow = self._flow
+        oldest = flow.window.oldest()
+        if oldest is not None and oldest.started_us and oldest.outcome is None:
+            flow.park_later(oldest)
+            for follower in flow.window.followers(oldest):
+                flow.park_later(follower)
+        flow.results_waiting()
+
+    async def _fill_due(self) -> bool:
+        flow = self._flow
+        now_us = flow.clock.now_us()
+        arrived = self._next_due_us is not None and now_us >= self._next_due_us
+        if not (flow.look_for_due or arrived) or len(flow.ready) >= READY_LOW:
+            return False
+        flow.look_for_due = False
+        found = await self._log.due(self._i_handler, now_us, BATCH, flow.open_parked, early=False)
+        self._next_due_us = found.next_due_us
+        iteration = Iteration(len(found.events))
+        taken = [self._take_parked(Item.of_parked(row, iteration)) for row in found.events]
+        if not all(taken):
+            # The entity is busy with an event that is about to be settled: look again then.
+            self._next_due_us = now_us
+        return any(taken)
+
+    def _take_parked(self, item: Item) -> bool:
+        flow = self._flow
+        if item.event.i_event in flow.open_parked or not flow.window.add_parked(item):
+            flow.left(item.iteration)
+            return False
+        flow.open_parked.add(item.event.i_event)
+        flow.ready.append(item)
+        return True
+
+    # ---- probes ----
+
+    async def _choose_probe(self) -> None:
+        flow, breaker = self._flow, self._flow.breaker
+        now_s = flow.clock.monotonic()
+        if flow.probe is not None or not breaker.probe_due(now_s):
+            return
+        if not flow.ready:
+            await self._read_for_probe()
+        if not flow.ready:
+            return
+        item = next((item for item in flow.ready if breaker.may_probe(item.key)), None)
+        if item is None:
+            breaker.forget_probes()
+            item = flow.ready[0]
+        flow.ready.remove(item)
+        item.probe = True
+        breaker.probe_sent(item.key, now_s)
+        flow.probe = item
+
+    async def _read_for_probe(self) -> None:
+        """Nothing is at hand: take a parked event, due or not, or else the next in the lanes."""
+        flow = self._flow
+        found = await self._log.due(
+            self._i_handler, flow.clock.now_us(), 64, flow.open_parked, early=True
+        )
+        fresh_first = sorted(
+            found.events,
+            key=lambda row: not flow.breaker.may_probe((row.event.entity, row.event.entity_id)),
+        )
+        for row in fresh_first:
+            if self._take_parked(Item.of_parked(row, Iteration(1))):
+                return
+        await self._fill_fresh()

@@ -1,0 +1,142 @@
+"""One engine process: polls the log, runs the enabled handlers, follows their configuration."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import structlog
+
+from espf.clock import Clock
+from espf.engine.flow import Flow
+from espf.engine.patience import until_stored
+from espf.engine.runner import Runner
+from espf.engine.settler import Settler
+from espf.errors import ConfigError, HandlerError
+from espf.eventlog.model import HandlerRow
+from espf.eventlog.port import EventLog
+from espf.handlers.port import Handler
+from espf.handlers.settings import HandlerSettings
+
+BUSY_POLL_S = 0.005
+IDLE_POLL_S = 0.012
+BUSY_FOR_POLLS = 40
+"""Polls without a change after which the log counts as idle."""
+
+StartHandler = Callable[[HandlerRow], tuple[Handler, HandlerSettings]]
+"""Makes a running handler from its row. Raises ConfigError or HandlerError."""
+
+_log = structlog.get_logger("espf.engine")
+
+
+class Instance:
+    """Runs every enabled handler until told to stop."""
+
+    def __init__(
+        self,
+        name: str,
+        log: EventLog,
+        clock: Clock,
+        start_handler: StartHandler,
+        *,
+        grace_s: float = 10.0,
+        random: Random | None = None,
+    ) -> None:
+        self.name = name
+        self._log = log
+        self._clock = clock
+        self._start_handler = start_handler
+        self._grace_s = grace_s
+        self._random = random or Random()  # noqa: S311 - jitter, not a secret
+        self._runners: dict[int, Runner] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._settler = Settler(log, clock, name, lambda: list(self._runners.values()))
+        self._config_version = -1
+        self._horizon = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set, then finish within the grace period.
+
+        Raises LeaseLost if another instance took over, and whatever is a bug.
+        """
+        async with asyncio.TaskGroup() as group:
+            settling = group.create_task(self._settler.run())
+            polling = group.create_task(self._poll(group))
+            _log.info("instance.started", instance=self.name)
+            await stop.wait()
+            polling.cancel()
+            for i_handler in list(self._runners):
+                self._runners[i_handler].stop()
+            for i_handler in list(self._runners):
+                await self._stopped(i_handler)
+            settling.cancel()
+        _log.info("instance.stopped", instance=self.name)
+
+    async def _poll(self, group: asyncio.TaskGroup) -> None:
+        quiet = 0
+        while True:
+            if self._log.changed():
+                quiet = 0
+                await until_stored("polling", lambda: self._follow(group))
+            else:
+                quiet += 1
+            await asyncio.sleep(BUSY_POLL_S if quiet < BUSY_FOR_POLLS else IDLE_POLL_S)
+
+    async def _follow(self, group: asyncio.TaskGroup) -> None:
+        version = await self._log.config_version()
+        if version != self._config_version:
+            await self._configure(group)
+            self._config_version = version
+        horizon = await self._log.horizon()
+        for runner in self._runners.values():
+            runner.log_moved(horizon)
+
+    # ---- configuration ----
+
+    async def _configure(self, group: asyncio.TaskGroup) -> None:
+        wanted = {row.i_handler: row for row in await self._log.handlers() if row.enabled}
+        for i_handler, runner in list(self._runners.items()):
+            if not _same_but_pause(wanted.get(i_handler), runner.row):
+                runner.stop()
+                await self._stopped(i_handler)
+        for i_handler, row in wanted.items():
+            running = self._runners.get(i_handler)
+            if running is None:
+                await self._start(group, row)
+            else:
+                if running.flow.paused != row.paused:
+                    running.flow.set_paused(row.paused)
+                await running.apply_skips()
+
+    async def _start(self, group: asyncio.TaskGroup, row: HandlerRow) -> None:
+        try:
+            handler, settings = self._start_handler(row)
+        except (ConfigError, HandlerError) as error:
+            _log.error("handler.unusable", handler=row.name, error=str(error))
+            return
+        flow = Flow(
+            row,
+            settings,
+            instance=self.name,
+            clock=self._clock,
+            results_waiting=self._settler.results_waiting,
+        )
+        runner = Runner(flow, handler, self._log, self._random)
+        await runner.prepare(await self._log.take_lanes(row.i_handler, self.name))
+        self._runners[row.i_handler] = runner
+        self._tasks[row.i_handler] = group.create_task(runner.run(self._grace_s))
+        _log.info("handler.started", handler=row.name, type=row.type)
+
+    async def _stopped(self, i_handler: int) -> None:
+        """Wait for a stopping runner, commit its last results, close its connections."""
+        await self._tasks.pop(i_handler)
+        await self._settler.flush()
+        runner = self._runners.pop(i_handler)
+        await runner.handler.close()
+        _log.info("handler.stopped", handler=runner.row.name)
+
+
+def _same_but_pause(row: HandlerRow | None, running: HandlerRow) -> bool:
+    return row is not None and (
+        (row.name, row.type, row.options, row.subscriptions, row.event_types)
+        == (running.name, running.type, running.options, running.subscriptions, running.event_types)
+    )

@@ -1,0 +1,104 @@
+"""One running handler on this instance, from taking its lanes to giving them back."""
+
+import asyncio
+from random import Random
+
+import structlog
+
+from espf.engine.feeder import Feeder
+from espf.engine.flow import Flow
+from espf.engine.retry import RetryPolicy
+from espf.engine.sender import Sender
+from espf.eventlog.model import HandlerRow, LaneLease
+from espf.eventlog.port import EventLog
+from espf.handlers.port import Handler, Skipped
+
+_log = structlog.get_logger("espf.engine")
+
+
+class Runner:
+    """Feeder and sender of one handler, joined by their flow."""
+
+    def __init__(self, flow: Flow, handler: Handler, log: EventLog, random: Random) -> None:
+        self.flow = flow
+        self.handler = handler
+        self.policy = RetryPolicy.of(flow.settings)
+        self.random = random
+        self._log = log
+        self._feeder = Feeder(flow, log, handler)
+        self._sender: Sender | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def row(self) -> HandlerRow:
+        """The handler as stored when it was started."""
+        return self.flow.row
+
+    async def prepare(self, leases: list[LaneLease]) -> None:
+        """Take up where the last owner of the lanes stopped."""
+        self.flow.restore(leases, await self._log.state(self.row.i_handler))
+        await self._feeder.prepare()
+
+    async def run(self, grace_s: float) -> None:
+        """Deliver until `stop`, then finish what is in flight within `grace_s` seconds."""
+        async with asyncio.TaskGroup() as group:
+            self._sender = Sender(self.flow, self._log, self.handler, group)
+            tasks = [
+                group.create_task(self._feed(self._sender)),
+                group.create_task(self._sender.draw_tokens()),
+            ]
+            await self._stopping.wait()
+            for task in tasks:
+                task.cancel()
+            await self._finish(grace_s)
+            self._sender.cancel()
+
+    async def _feed(self, sender: Sender) -> None:
+        while True:
+            self.flow.fed.clear()
+            moved = await self._feeder.step()
+            sender.wake()
+            if not moved:
+                await self._feeder.nap()
+
+    async def _finish(self, grace_s: float) -> None:
+        flow = self.flow
+        try:
+            async with asyncio.timeout(grace_s):
+                while flow.in_flight:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            _log.warning("handler.stopped_in_flight", handler=self.row.name, open=flow.in_flight)
+
+    def stop(self) -> None:
+        """Send nothing more; `run` ends when what is in flight is answered."""
+        self.flow.stopping = True
+        self._stopping.set()
+
+    def log_moved(self, horizon: int) -> None:
+        """There may be events up to `horizon`, and parked ones may have changed."""
+        self.flow.horizon = horizon
+        self.flow.look_for_due = True
+        self.flow.fed.set()
+
+    def go_on(self) -> None:
+        """Something was committed: its followers may be sent, and there is room to read."""
+        self.flow.fed.set()
+        if self._sender is not None:
+            self._sender.wake()
+
+    async def apply_skips(self) -> None:
+        """An operator may have skipped events that are in memory but not sent."""
+        flow, window = self.flow, self.flow.window
+        asked = await self._log.skips(
+            self.row.i_handler, window.read_to - window.lag, window.read_to
+        )
+        for item in list(window.items()):
+            reason = asked.get(item.event.i_event)
+            if reason is None or item.outcome is not None or item.parked:
+                continue
+            if item in flow.ready:
+                flow.ready.remove(item)
+            elif window.is_first(item):
+                continue  # under way, and never recalled
+            flow.skip(item, Skipped(reason))

@@ -1,0 +1,170 @@
+"""Takes ready events to the handler: workers, token bucket, coalescing."""
+
+import asyncio
+from collections import deque
+
+import structlog
+
+from espf.engine.bucket import Bucket
+from espf.engine.flow import Flow
+from espf.engine.patience import until_stored
+from espf.engine.window import Item
+from espf.eventlog.model import EntityKey
+from espf.eventlog.port import EventLog
+from espf.events.catalogue import Catalogue
+from espf.handlers.port import Attempt, Delivered, Handler, Rejected, RetryLater, Skipped, Unknown
+
+MAX_SKIPS_IN_A_ROW = 10
+REFILL_AT = 256
+"""The feeder is woken when fewer than this many events wait."""
+MAX_INHERITED = 4096
+
+_log = structlog.get_logger("espf.engine")
+
+
+class Sender:
+    """At most `settings.in_flight` workers, made when needed, each with one event at a time."""
+
+    def __init__(
+        self, flow: Flow, log: EventLog, handler: Handler, group: asyncio.TaskGroup
+    ) -> None:
+        self._flow = flow
+        self._log = log
+        self._handler = handler
+        self._group = group
+        self._limit = flow.settings.in_flight
+        rate = flow.settings.token_rate
+        self._bucket = None if rate is None else Bucket(rate, flow.settings.token_burst)
+        self._tokens_wanted = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._workers: list[asyncio.Task[None]] = []
+        self._coalescing = Catalogue.load().coalescing
+        self._inherited: dict[tuple[EntityKey, str], Item] = {}
+
+    def wake(self) -> None:
+        """There is something to send: set idle workers to it, make more if there are too few."""
+        flow = self._flow
+        wanted = len(flow.ready) + (flow.probe is not None)
+        while wanted > 0 and self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                wanted -= 1
+        while wanted > 0 and len(self._workers) < self._limit:
+            self._workers.append(self._group.create_task(self._work()))
+            wanted -= 1
+
+    def cancel(self) -> None:
+        """Give up what is still in flight; it is tried again after the next start."""
+        for worker in self._workers:
+            worker.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            item = self._next_item()
+            if item is None:
+                waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._idle.append(waiter)
+                await waiter
+            elif item.event.event_type not in self._coalescing or not await self._superseded(item):
+                await self._deliver(item)
+
+    def _next_item(self) -> Item | None:
+        flow = self._flow
+        probe = flow.probe
+        if probe is None and (flow.blocked or not flow.ready):
+            return None
+        if self._bucket is not None and not self._bucket.take(flow.clock.monotonic()):
+            self._tokens_wanted.set()
+            return None
+        if probe is not None:
+            flow.probe = None
+            return probe
+        item = flow.ready.popleft()
+        if len(flow.ready) == REFILL_AT:
+            flow.fed.set()
+        return item
+
+    async def _deliver(self, item: Item) -> None:
+        flow, clock = self._flow, self._flow.clock
+        item.started_us = clock.now_us()
+        if item.first_attempt_us is None:
+            item.first_attempt_us = item.started_us
+            item.stopped_base_us = flow.state.stopped_total_us(item.started_us)
+        item.attempts += 1
+        began_s = clock.monotonic()
+        flow.left(item.iteration)
+        flow.in_flight += 1
+        try:
+            item.outcome = await self._handler.deliver(
+                item.event, Attempt(item.attempts, item.iteration)
+            )
+        except Exception as error:  # noqa: BLE001 - the one place: a handler's bug is an attempt's end
+            _log.exception("attempt.broken", handler=flow.row.name, i_event=item.event.i_event)
+            item.outcome = Unknown(
+                "", f"the handler failed with {type(error).__name__}; see the log"
+            )
+        finally:
+            flow.in_flight -= 1
+        item.duration_us = int((clock.monotonic() - began_s) * 1_000_000)
+        self._note(item)
+        flow.finished.append(item)
+        flow.results_waiting()
+
+    def _note(self, item: Item) -> None:
+        match item.outcome:
+            case Delivered() | Rejected():
+                self._flow.answered()
+            case RetryLater(reason=reason, refused=refused):
+                self._flow.failed(item, reason, refused=refused)
+            case Unknown(reason=reason):
+                self._flow.failed(item, reason, refused=False)
+            case _:
+                pass
+
+    async def draw_tokens(self) -> None:
+        """Draw from the stored bucket while there is something to send."""
+        bucket, flow = self._bucket, self._flow
+        while bucket is not None:
+            await self._tokens_wanted.wait()
+            self._tokens_wanted.clear()
+            wanted = bucket.wanted(len(flow.ready) + 1, flow.clock.monotonic())
+            given = await self._draw(bucket, wanted) if wanted > 0 else 0.0
+            bucket.put(given)
+            if given < wanted or wanted <= 0:
+                await asyncio.sleep(bucket.wait_s())
+            self.wake()
+
+    async def _draw(self, bucket: Bucket, wanted: float) -> float:
+        return await until_stored(
+            "drawing tokens",
+            lambda: self._log.draw_tokens(
+                self._flow.row.i_handler,
+                wanted,
+                bucket.rate,
+                bucket.burst,
+                self._flow.clock.now_us(),
+            ),
+        )
+
+    async def _superseded(self, item: Item) -> bool:
+        """Skip an event that a later one of its type and entity replaces (domain, 1)."""
+        flow = self._flow
+        inherited = self._inherited.pop((item.key, item.event.event_type), None)
+        if inherited is not None:
+            item.coalesced = inherited.coalesced + 1
+            item.first_attempt_us = item.first_attempt_us or inherited.first_attempt_us
+        if item.coalesced >= MAX_SKIPS_IN_A_ROW:
+            item.coalesced = 0
+            return False
+        successor = await until_stored(
+            "looking for a later event", lambda: self._log.successor(item.event, flow.horizon)
+        )
+        if successor is None:
+            return False
+        if self._bucket is not None:
+            self._bucket.put(1)
+        if len(self._inherited) < MAX_INHERITED:
+            self._inherited[item.key, item.event.event_type] = item
+        flow.skip(item, Skipped(f"superseded by event {successor}"))
+        return True

@@ -1,0 +1,57 @@
+"""Commits results: attempt rows, parked rows and cursors of all handlers in one transaction.
+
+A result is stored at most about 20 ms after its answer, so a crash repeats little; between two
+settlements the settler leaves the writer alone for a moment, so that others get their turn.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from espf.clock import Clock
+from espf.engine.patience import until_stored
+from espf.engine.results import Contribution, contribute
+from espf.engine.runner import Runner
+from espf.eventlog.model import Settlement
+from espf.eventlog.port import EventLog
+
+GATHER_S = 0.004
+"""Time to gather results after the first, and to let other writers in: at least 2 ms."""
+
+
+class Settler:
+    """The one writer of results on this instance."""
+
+    def __init__(
+        self, log: EventLog, clock: Clock, instance: str, runners: Callable[[], Iterable[Runner]]
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._instance = instance
+        self._runners = runners
+        self._waiting = asyncio.Event()
+        self._settling = asyncio.Lock()
+
+    def results_waiting(self) -> None:
+        """A runner has something to commit."""
+        self._waiting.set()
+
+    async def run(self) -> None:
+        """Settle for ever; cancel to end, then `flush`."""
+        while True:
+            await self._waiting.wait()
+            await asyncio.sleep(GATHER_S)
+            self._waiting.clear()
+            await self.flush()
+
+    async def flush(self, runners: Iterable[Runner] | None = None) -> None:
+        """Commit what waits now and let its followers go."""
+        async with self._settling:
+            settlement = Settlement(self._instance, self._clock.now_us())
+            parts: list[Contribution] = []
+            for runner in runners if runners is not None else self._runners():
+                parts.append(contribute(runner, settlement))
+            if settlement:
+                # Once begun it runs to its end: a cancelled wait must not tear commit and release.
+                await asyncio.shield(until_stored("settling", lambda: self._log.settle(settlement)))
+            for part in parts:
+                part.committed()

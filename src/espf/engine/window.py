@@ -1,0 +1,166 @@
+"""The events of one handler that are in memory: order per entity, and how far lanes are settled.
+
+Pure bookkeeping: no clock, no I/O. Everything here can be lost; a restart reads it again from the
+log. An item is `open` from the moment it is read until its result is committed.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from espf.eventlog.model import EntityKey, LaneLease, LanePosition, ParkedEvent
+from espf.events.model import Event
+from espf.handlers.port import Iteration, Outcome, Skipped
+
+
+class Item:
+    """One event on its way through one handler."""
+
+    __slots__ = (
+        "attempts",
+        "coalesced",
+        "done",
+        "duration_us",
+        "event",
+        "first_attempt_us",
+        "from_parked",
+        "iteration",
+        "key",
+        "outcome",
+        "parked",
+        "probe",
+        "probes",
+        "started_us",
+        "stopped_base_us",
+    )
+
+    def __init__(self, event: Event, iteration: Iteration) -> None:
+        self.event = event
+        self.key: EntityKey = (event.entity, event.entity_id)
+        self.iteration = iteration
+        self.attempts = 0
+        self.probes = 0
+        self.coalesced = 0
+        self.first_attempt_us: int | None = None
+        self.stopped_base_us = 0
+        self.from_parked = False
+        """It was read from the parked rows; its lane's cursor has passed it."""
+        self.parked = False
+        """A parked row stands for it: the cursor need not wait for it."""
+        self.done = False
+        self.probe = False
+        self.started_us = 0
+        self.duration_us = 0
+        self.outcome: Outcome | Skipped | None = None
+
+    @classmethod
+    def of_parked(cls, row: ParkedEvent, iteration: Iteration) -> "Item":
+        """An item for a parked event, with what its earlier attempts left."""
+        item = cls(row.event, iteration)
+        item.attempts = row.attempts
+        item.probes = row.probes
+        item.coalesced = row.coalesced
+        item.first_attempt_us = row.first_attempt_us
+        item.stopped_base_us = row.stopped_base_us
+        item.from_parked = True
+        item.parked = True
+        return item
+
+
+class Window:
+    """Open items by lane and by entity.
+
+    Of an entity's open items only the first may be sent; the others wait in its chain until the
+    first is committed, so a crash never yields e1, e2, e1, e2.
+    """
+
+    def __init__(self, leases: Iterable[LaneLease]) -> None:
+        self._leases = {lease.lane: lease for lease in leases}
+        self._stored = {lease.lane: lease.position for lease in self._leases.values()}
+        self._lanes: dict[int, deque[Item]] = {lane: deque() for lane in self._leases}
+        self._chains: dict[EntityKey, deque[Item]] = {}
+        self.read_to = min((lease.position for lease in self._leases.values()), default=0)
+        self.open = 0
+
+    @property
+    def lag(self) -> int:
+        """How far reading is ahead of the lowest cursor, in event numbers."""
+        return self.read_to - min(self._stored.values(), default=self.read_to)
+
+    def owns(self, event: Event) -> bool:
+        """Whether the event lies in a lane of ours and above that lane's cursor."""
+        lease = self._leases.get(event.lane)
+        return lease is not None and event.i_event > lease.position
+
+    def add(self, item: Item) -> bool:
+        """Take an event just read; True if it may be sent now, False if it waits for another."""
+        self._lanes[item.event.lane].append(item)
+        self.open += 1
+        return self._join(item)
+
+    def add_parked(self, item: Item) -> bool:
+        """Take an event from the parked rows; False (and not taken) while its entity is busy."""
+        if item.key in self._chains:
+            return False
+        self.open += 1
+        return self._join(item)
+
+    def _join(self, item: Item) -> bool:
+        chain = self._chains.get(item.key)
+        if chain is None:
+            self._chains[item.key] = deque((item,))
+            return True
+        chain.append(item)
+        return False
+
+    def is_first(self, item: Item) -> bool:
+        """Whether the item is the one of its entity that may be sent, or is being sent."""
+        chain = self._chains.get(item.key)
+        return chain is not None and chain[0] is item
+
+    def followers(self, item: Item) -> list[Item]:
+        """Items of the same entity that wait behind this one."""
+        return [other for other in self._chains.get(item.key, ()) if other is not item]
+
+    def release(self, item: Item) -> Item | None:
+        """Let go of a committed item; returns the entity's next one if this was its first."""
+        self.open -= 1
+        chain = self._chains[item.key]
+        if chain[0] is not item:
+            chain.remove(item)
+            return None
+        chain.popleft()
+        if chain:
+            return chain[0]
+        del self._chains[item.key]
+        return None
+
+    def positions(self, i_handler: int, touched: Iterable[int]) -> list[LanePosition]:
+        """Cursors after this settlement: those that move, and those of the touched lanes.
+
+        The touched ones are there even if they stand still, so that the fence guards every row.
+        """
+        must = set(touched)
+        moved = []
+        for lane, items in self._lanes.items():
+            while items and (items[0].done or items[0].parked):
+                items.popleft()
+            position = items[0].event.i_event - 1 if items else self.read_to
+            position = max(position, self._stored[lane])
+            if position != self._stored[lane] or lane in must:
+                self._stored[lane] = position
+                moved.append(LanePosition(i_handler, lane, position, self._leases[lane].fence))
+        return moved
+
+    def oldest(self) -> Item | None:
+        """The oldest open item that holds its lane's cursor back."""
+        heads = [head for items in self._lanes.values() if (head := _first_open(items))]
+        return min(heads, key=lambda item: item.event.i_event, default=None)
+
+    def items(self) -> Iterator[Item]:
+        """Every open item, an entity's in its order."""
+        for chain in self._chains.values():
+            yield from chain
+
+
+def _first_open(items: deque[Item]) -> Item | None:
+    return next((item for item in items if not (item.done or item.parked)), None)

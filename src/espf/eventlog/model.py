@@ -1,0 +1,177 @@
+"""What goes in and out of the event log. Times `…_us` are microseconds since 1970-01-01 UTC."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from espf.events.model import Event
+
+LANES = 64
+"""Lanes of a handler: `lane = entity_id % 64`."""
+
+EntityKey = tuple[str, int]
+"""Kind and integer key of an entity: ("account", 1000889)."""
+
+OutcomeName = Literal["delivered", "rejected", "retry", "unknown", "skipped"]
+StatusName = Literal["queued", "in_progress", "retry", "finished", "failed", "skipped"]
+BreakerState = Literal["closed", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRow:
+    """A handler as it is stored; `options` still hold encrypted secrets."""
+
+    i_handler: int
+    name: str
+    type: str
+    enabled: bool
+    paused: bool
+    keep_events: bool
+    options: dict[str, object]
+    subscriptions: tuple[str, ...]
+    event_types: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerState:
+    """Breaker of a handler, one for the whole fleet, and the time that does not count."""
+
+    breaker: BreakerState = "closed"
+    since_us: int | None = None
+    """First failure of the present outage."""
+    reason: str | None = None
+    stopped_us: int = 0
+    """Time spent paused or with an open breaker, finished stops only."""
+    stopped_since_us: int | None = None
+    """When the present stop began."""
+
+    def stopped_total_us(self, now_us: int) -> int:
+        """Time that does not count towards giving up, the present stop included."""
+        if self.stopped_since_us is None:
+            return self.stopped_us
+        return self.stopped_us + max(0, now_us - self.stopped_since_us)
+
+
+class LaneLease(NamedTuple):
+    """A lane that this instance owns, and how far it is settled."""
+
+    lane: int
+    position: int
+    fence: int
+
+
+class Batch(NamedTuple):
+    """One read of a handler's lanes."""
+
+    events: list[Event]
+    """Subscribed events, in order of `i_event`."""
+    read_to: int
+    """Everything up to here was looked at, unsubscribed types included."""
+    parked: frozenset[EntityKey]
+    """Entities of these events that have something parked: the events go behind it."""
+    skips: dict[int, str]
+    """Events that an operator asked to skip: i_event → reason."""
+
+
+class ParkedEvent(NamedTuple):
+    """An event that left its lane unsettled."""
+
+    event: Event
+    attempts: int
+    probes: int
+    due_us: int
+    first_attempt_us: int | None
+    stopped_base_us: int
+    coalesced: int
+
+
+class DueEvents(NamedTuple):
+    """Parked events that may be tried now, and when to look again (None: nothing is waiting)."""
+
+    events: list[ParkedEvent]
+    next_due_us: int | None
+
+
+class AttemptRow(NamedTuple):
+    """A row of the attempt log, in the order of its columns."""
+
+    i_handler: int
+    i_event: int
+    attempt: int
+    outcome: OutcomeName
+    status: StatusName
+    started_us: int
+    duration_us: int
+    code: int | None
+    reason: str | None
+    request: str
+    answer: str
+    instance: str
+
+
+class ParkRow(NamedTuple):
+    """An event to park, or a parked one to put back."""
+
+    i_handler: int
+    i_event: int
+    entity: str
+    entity_id: int
+    lane: int
+    attempts: int
+    probes: int
+    in_progress: int
+    due_us: int | None
+    """When it may be tried, if no earlier event of its entity is parked."""
+    parked_us: int
+    first_attempt_us: int | None
+    stopped_base_us: int
+    coalesced: int
+    reason: str | None
+
+
+class UnparkRow(NamedTuple):
+    """A parked event that is settled; the next of its entity becomes due."""
+
+    i_handler: int
+    i_event: int
+    entity: str
+    entity_id: int
+
+
+class LanePosition(NamedTuple):
+    """A cursor to move; refused if the lane's fence is another one."""
+
+    i_handler: int
+    lane: int
+    position: int
+    fence: int
+
+
+@dataclass(slots=True)
+class Settlement:
+    """Everything that one transaction records. Applied whole or not at all."""
+
+    instance: str
+    now_us: int
+    attempts: list[AttemptRow] = field(default_factory=list)
+    park: list[ParkRow] = field(default_factory=list)
+    repark: list[ParkRow] = field(default_factory=list)
+    unpark: list[UnparkRow] = field(default_factory=list)
+    positions: list[LanePosition] = field(default_factory=list)
+    states: list[tuple[int, HandlerState]] = field(default_factory=list)
+    release: list[tuple[int, int]] = field(default_factory=list)
+    """(i_handler, since_us): what parked since then is due now, its outage being over."""
+
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    """(i_handler, i_event): an operator's skip request that is carried out."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to record."""
+        return bool(
+            self.attempts
+            or self.park
+            or self.repark
+            or self.unpark
+            or self.positions
+            or self.states
+            or self.release
+        )

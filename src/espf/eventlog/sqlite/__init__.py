@@ -1,0 +1,1 @@
+"""The event log on SQLite: WAL, `synchronous=FULL`, one engine writer."""

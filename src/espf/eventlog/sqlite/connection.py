@@ -1,0 +1,87 @@
+"""Opens the database file and translates SQLite's errors, here and nowhere else."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from espf.errors import StorageError
+from espf.eventlog.statements import statements
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30.0
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
+
+_ADVICE = {
+    "SQLITE_BUSY": "another program held the write lock for 30 s; end it, or try again",
+    "SQLITE_FULL": "the disk is full; free some space, nothing that was acknowledged is lost",
+    "SQLITE_READONLY": "the file or its folder is read-only; give this user the right to write it",
+    "SQLITE_CANTOPEN": "the file or its folder cannot be opened; check the path and its rights",
+    "SQLITE_NOTADB": "the file is not an SQLite database; check ESPF_DATABASE_URL",
+    "SQLITE_CORRUPT": "the file is damaged; restore it from a backup",
+    "SQLITE_IOERR": "the disk failed to read or write; check it and the space left on it",
+}
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open an existing database file in autocommit mode.
+
+    Raises StorageError if it is missing, unreadable, not ours, or of another version.
+    """
+    if not path.exists():
+        raise StorageError(f"There is no database at {path}. `espf migrate` makes it.")
+    with translated(path):
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+            _check_version(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        row = connection.execute(statements("sqlite")["schema_version"]).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        row = None
+    if row is None:
+        raise StorageError(f"The database {path} has no espf tables yet. Run `espf migrate`.")
+    if row[0] > SCHEMA_VERSION:
+        raise StorageError(
+            f"The database {path} was written by a newer espf (schema {row[0]}, this program "
+            f"knows {SCHEMA_VERSION}). Install that release, or restore a backup."
+        )
+    if row[0] < SCHEMA_VERSION:
+        raise StorageError(f"The database {path} is of an older espf. Run `espf migrate`.")
+
+
+@contextmanager
+def translated(path: Path | str) -> Iterator[None]:
+    """Turn sqlite3's errors into StorageError with what, where and how to mend it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", None) or ""
+        advice = next((text for key, text in _ADVICE.items() if name.startswith(key)), None)
+        detail = f"{error}" + (f" ({advice})" if advice else "")
+        raise StorageError(f"Database {path}: {detail}.") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT; rolled back whole if anything inside fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

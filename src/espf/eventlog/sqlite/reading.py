@@ -1,0 +1,153 @@
+"""What the engine reads, on the reading thread's connection (its texts come as bytes)."""
+
+import sqlite3
+from typing import Any
+
+import orjson
+
+from espf.eventlog.model import (
+    Batch,
+    DueEvents,
+    HandlerRow,
+    HandlerState,
+    ParkedEvent,
+)
+from espf.eventlog.statements import statements
+from espf.events.model import Event
+
+_SQL = statements("sqlite")
+_EVENT_FIELDS = len(Event._fields)
+
+
+def horizon(reader: sqlite3.Connection) -> int:
+    """Highest `i_event` in the log, 0 when it is empty."""
+    return int(reader.execute(_SQL["horizon"]).fetchone()[0])
+
+
+def config_version(reader: sqlite3.Connection) -> int:
+    """Number that moves with every change of the handlers."""
+    return int(reader.execute(_SQL["config_version"]).fetchone()[0])
+
+
+def handlers(reader: sqlite3.Connection) -> list[HandlerRow]:
+    """All handlers with the types they are subscribed to, by name."""
+    return [
+        HandlerRow(
+            i_handler=row[0],
+            name=_text(row[1]),
+            type=_text(row[2]),
+            enabled=bool(row[3]),
+            paused=bool(row[4]),
+            keep_events=bool(row[5]),
+            options=orjson.loads(row[6]),
+            subscriptions=tuple(orjson.loads(row[7])),
+            event_types=frozenset(
+                _text(name)
+                for (name,) in reader.execute(_SQL["subscriptions"], {"i_handler": row[0]})
+            ),
+        )
+        for row in reader.execute(_SQL["handlers"]).fetchall()
+    ]
+
+
+def state(reader: sqlite3.Connection, i_handler: int) -> HandlerState:
+    """Breaker and stopped time; the default for a handler that has none stored."""
+    row = reader.execute(_SQL["state"], {"i_handler": i_handler}).fetchone()
+    if row is None:
+        return HandlerState()
+    breaker = "open" if _text(row[0]) == "open" else "closed"
+    reason = None if row[2] is None else _text(row[2])
+    return HandlerState(breaker, row[1], reason, row[3], row[4])  # type: ignore[arg-type]
+
+
+def settled_above(reader: sqlite3.Connection, i_handler: int, position: int) -> frozenset[int]:
+    """Events above `position` that the attempt log shows as settled, or that are parked."""
+    bound = {"i_handler": i_handler, "position": position}
+    rows = reader.execute(_SQL["settled_above"], bound).fetchall()
+    rows += reader.execute(_SQL["parked_above"], bound).fetchall()
+    return frozenset(i_event for (i_event,) in rows)
+
+
+def read_batch(
+    reader: sqlite3.Connection, i_handler: int, after: int, upto: int, limit: int
+) -> Batch:
+    """One batch and what must be known about it, in one snapshot."""
+    bound = {"i_handler": i_handler, "after": after, "upto": upto, "limit": limit}
+    reader.execute("BEGIN")
+    try:
+        rows = _rows(reader.execute(_SQL["read"], bound).fetchone()[0])
+        events = [Event._make(row) for row in rows]
+        read_to = events[-1].i_event if len(events) == limit else upto
+        parked = _parked_keys(reader, i_handler, events)
+        asked = skips(reader, i_handler, after, read_to)
+    finally:
+        reader.execute("COMMIT")
+    return Batch(events, read_to, parked, asked)
+
+
+def skips(reader: sqlite3.Connection, i_handler: int, after: int, upto: int) -> dict[int, str]:
+    """Events that an operator asked to skip: i_event → reason."""
+    bound = {"i_handler": i_handler, "after": after, "upto": upto}
+    return {i_event: _text(reason) for i_event, reason in reader.execute(_SQL["skips"], bound)}
+
+
+def _parked_keys(
+    reader: sqlite3.Connection, i_handler: int, events: list[Event]
+) -> frozenset[tuple[str, int]]:
+    """Which of these events' entities have something parked."""
+    bound: dict[str, Any] = {"i_handler": i_handler}
+    if not events or not reader.execute(_SQL["has_parked"], bound).fetchone()[0]:
+        return frozenset()
+    bound["entity_ids"] = orjson.dumps(list({event.entity_id for event in events})).decode()
+    return frozenset(
+        (_text(entity), entity_id)
+        for entity, entity_id in reader.execute(_SQL["parked_keys"], bound).fetchall()
+    )
+
+
+def due(
+    reader: sqlite3.Connection,
+    i_handler: int,
+    now_us: int,
+    upto_us: int,
+    limit: int,
+    exclude: list[int],
+) -> DueEvents:
+    """Parked events due up to `upto_us`, and the next due time after `now_us`."""
+    bound = {
+        "i_handler": i_handler,
+        "upto_us": upto_us,
+        "limit": limit,
+        "exclude": orjson.dumps(exclude).decode(),
+    }
+    rows = _rows(reader.execute(_SQL["due"], bound).fetchone()[0])
+    events = [ParkedEvent(Event._make(row[:_EVENT_FIELDS]), *row[_EVENT_FIELDS:]) for row in rows]
+    following = reader.execute(
+        _SQL["next_due"], {"i_handler": i_handler, "now_us": now_us}
+    ).fetchone()[0]
+    return DueEvents(events, following)
+
+
+def successor(reader: sqlite3.Connection, event: Event, upto: int) -> int | None:
+    """The next event of the same type and entity up to `upto`, or None."""
+    bound = {
+        "entity_id": event.entity_id,
+        "event_type": event.event_type,
+        "i_event": event.i_event,
+        "upto": upto,
+    }
+    found: int | None = reader.execute(_SQL["successor"], bound).fetchone()[0]
+    return found
+
+
+def _rows(text: bytes) -> list[list[Any]]:
+    """Rows from JSON. A shell can store bytes that are not UTF-8: they must not stop the lane."""
+    try:
+        rows: list[list[Any]] = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        rows = orjson.loads(text.decode("utf-8", "replace"))
+    return rows
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
