@@ -1,0 +1,1 @@
+"""A small receiving application to try handlers against: `espf receiver`."""
