@@ -11,7 +11,7 @@ from espf.engine.patience import until_stored
 from espf.engine.window import Item
 from espf.eventlog.model import EntityKey
 from espf.eventlog.port import EventLog
-from espf.events.catalogue import Catalogue
+from espf.events.catalogue import coalescing_types
 from espf.handlers.port import Attempt, Delivered, Handler, Rejected, RetryLater, Skipped, Unknown
 
 MAX_SKIPS_IN_A_ROW = 10
@@ -38,7 +38,7 @@ class Sender:
         self._tokens_wanted = asyncio.Event()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: list[asyncio.Task[None]] = []
-        self._coalescing = Catalogue.load().coalescing
+        self._coalescing = coalescing_types()
         self._inherited: dict[tuple[EntityKey, str], Item] = {}
 
     def wake(self) -> None:

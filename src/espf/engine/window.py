@@ -77,7 +77,9 @@ class Window:
         self._leases = {lease.lane: lease for lease in leases}
         self._stored = {lease.lane: lease.position for lease in self._leases.values()}
         self._lanes: dict[int, deque[Item]] = {lane: deque() for lane in self._leases}
-        self._chains: dict[EntityKey, deque[Item]] = {}
+        # Most entities have one open item: only those with more get a queue.
+        self._first: dict[EntityKey, Item] = {}
+        self._rest: dict[EntityKey, deque[Item]] = {}
         self.read_to = min((lease.position for lease in self._leases.values()), default=0)
         self.open = 0
 
@@ -99,40 +101,44 @@ class Window:
 
     def add_parked(self, item: Item) -> bool:
         """Take an event from the parked rows; False (and not taken) while its entity is busy."""
-        if item.key in self._chains:
+        if item.key in self._first:
             return False
         self.open += 1
         return self._join(item)
 
     def _join(self, item: Item) -> bool:
-        chain = self._chains.get(item.key)
-        if chain is None:
-            self._chains[item.key] = deque((item,))
+        if self._first.setdefault(item.key, item) is item:
             return True
-        chain.append(item)
+        rest = self._rest.get(item.key)
+        if rest is None:
+            rest = self._rest[item.key] = deque()
+        rest.append(item)
         return False
 
     def is_first(self, item: Item) -> bool:
         """Whether the item is the one of its entity that may be sent, or is being sent."""
-        chain = self._chains.get(item.key)
-        return chain is not None and chain[0] is item
+        return self._first.get(item.key) is item
 
     def followers(self, item: Item) -> list[Item]:
-        """Items of the same entity that wait behind this one."""
-        return [other for other in self._chains.get(item.key, ()) if other is not item]
+        """Items of the same entity that wait behind the first, this one left out."""
+        return [other for other in self._rest.get(item.key, ()) if other is not item]
 
     def release(self, item: Item) -> Item | None:
         """Let go of a committed item; returns the entity's next one if this was its first."""
         self.open -= 1
-        chain = self._chains[item.key]
-        if chain[0] is not item:
-            chain.remove(item)
+        key = item.key
+        rest = self._rest.get(key)
+        if rest is None:
+            del self._first[key]
             return None
-        chain.popleft()
-        if chain:
-            return chain[0]
-        del self._chains[item.key]
-        return None
+        if self._first[key] is item:
+            following = self._first[key] = rest.popleft()
+        else:
+            following = None
+            rest.remove(item)
+        if not rest:
+            del self._rest[key]
+        return following
 
     def positions(self, i_handler: int, touched: Iterable[int]) -> list[LanePosition]:
         """Cursors after this settlement: those that move, and those of the touched lanes.
@@ -158,8 +164,9 @@ class Window:
 
     def items(self) -> Iterator[Item]:
         """Every open item, an entity's in its order."""
-        for chain in self._chains.values():
-            yield from chain
+        for key, first in self._first.items():
+            yield first
+            yield from self._rest.get(key, ())
 
 
 def _first_open(items: deque[Item]) -> Item | None:

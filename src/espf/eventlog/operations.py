@@ -1,0 +1,157 @@
+"""What operators do with the event log and its handlers: the CLI, later console and REST.
+
+Calls are synchronous and each is one transaction. All raise StorageError when the database fails.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from espf.eventlog.model import AttemptRow, HandlerRow, StatusName
+from espf.events.model import Event
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerChange:
+    """A handler to add, or to change in every field; `options` hold encrypted secrets."""
+
+    name: str
+    type: str
+    enabled: bool
+    keep_events: bool
+    options: Mapping[str, object]
+    subscriptions: tuple[str, ...]
+    """As the operator wrote them."""
+    event_types: frozenset[str]
+    """The canonical v1 types that they stand for."""
+    start: int | None = None
+    """A new handler's first event, None for those that come from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerHealth:
+    """How a handler is doing."""
+
+    handler: HandlerRow
+    backlog: int
+    """Events of its types that are not settled, parked ones included; counted up to `COUNT_TO`."""
+    parked: int
+    breaker: str
+    breaker_since_us: int | None
+    breaker_reason: str | None
+    oldest_us: int | None
+    """When the oldest unsettled event happened (wall clock)."""
+    last_reason: str | None
+    """Reason of the newest attempt that did not deliver."""
+
+
+COUNT_TO = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which pairs of event and handler are meant; None means any. Times in microseconds."""
+
+    i_events: Sequence[int] | None = None
+    handler: str | None = None
+    event_types: Sequence[str] | None = None
+    entity: str | None = None
+    entity_id: int | None = None
+    statuses: Sequence[StatusName] | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+class EventStatus(NamedTuple):
+    """One event as one handler sees it."""
+
+    event: Event
+    handler: str
+    i_handler: int
+    status: StatusName
+    attempts: int
+    due_us: int | None
+    """When it is tried again; None if it waits behind another, or is settled."""
+    outcome: str | None
+    """Of the last attempt."""
+    code: int | None
+    reason: str | None
+    last_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventDetails:
+    """An event, its standing with each handler, and every attempt, oldest first."""
+
+    event: Event
+    statuses: list[EventStatus]
+    attempts: list[AttemptRow]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event given by hand or from outside."""
+
+    event_type: str
+    entity: str
+    entity_id: int
+    i_env: int = 1
+    variables: Mapping[str, object] = field(default_factory=dict)
+    has_sim: bool = False
+
+
+class Operations(Protocol):
+    """The event log from an operator's chair."""
+
+    def handlers(self) -> list[HandlerRow]:
+        """All handlers, by name."""
+
+    def health(self) -> list[HandlerHealth]:
+        """How each handler is doing, by name."""
+
+    def provisioning(self) -> dict[str, str]:
+        """The [provisioning] settings: AlertRecepient, send_options."""
+
+    def apply(
+        self, changes: Sequence[HandlerChange], provisioning: Mapping[str, str] | None = None
+    ) -> None:
+        """Add or change handlers (by name) and settings, all or nothing.
+
+        Sets the capture gate, and the cursors of new handlers. A handler that is enabled again
+        without `keep_events` starts at the log's end; what it had parked ends skipped.
+        """
+
+    def set_enabled(self, name: str, enabled: bool) -> bool:  # noqa: FBT001 - the state itself
+        """Enable or disable. False if it was so already. Raises ConfigError for an unknown name."""
+
+    def set_paused(self, name: str, paused: bool) -> bool:  # noqa: FBT001 - the state itself
+        """Pause or resume. False if it was so already. Raises ConfigError for an unknown name."""
+
+    def events(
+        self, wanted: EventFilter, limit: int, before: int | None = None
+    ) -> list[EventStatus]:
+        """Newest first, below event number `before`. An event appears once for each handler."""
+
+    def newer(self, wanted: EventFilter, after: int, limit: int) -> list[EventStatus]:
+        """Oldest first, above event number `after`."""
+
+    def newer_attempts(self, after: int, limit: int) -> list[tuple[int, AttemptRow]]:
+        """(i_attempt, attempt) above `after`, oldest first: what `tail` follows."""
+
+    def details(self, i_event: int) -> EventDetails | None:
+        """Everything about one event, None if there is no such event."""
+
+    def retry(self, wanted: EventFilter, now_us: int) -> int:
+        """Have failed events sent again, and waiting retries now; returns how many.
+
+        With `i_events` given, finished and skipped ones are sent again, too.
+        """
+
+    def skip(self, wanted: EventFilter, reason: str, now_us: int) -> int:
+        """End waiting events as skipped; returns how many. What is under way is not recalled."""
+
+    def emit(self, events: Sequence[NewEvent]) -> list[int | None]:
+        """Append events; None for a type that no handler is subscribed to: it is not stored."""
+
+    def close(self) -> None:
+        """Give up the connection."""
