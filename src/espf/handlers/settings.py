@@ -6,7 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 class HandlerSettings(BaseModel):
     """Options common to all handlers, under their handbook names (the aliases)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=False,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # an input may be a secret
+    )
 
     concurrency: int = Field(
         1, alias="Concurrency", ge=1, description="Tasks that deliver side by side."
@@ -30,7 +36,10 @@ class HandlerSettings(BaseModel):
         description="Seconds from the first attempt after which the event is failed.",
     )
     retry_max_attempts: int = Field(
-        0, alias="Retry.MaxAttempts", ge=0, description="Attempts before it is failed; 0 = no limit."
+        0,
+        alias="Retry.MaxAttempts",
+        ge=0,
+        description="Attempts before it is failed; 0 = no limit.",
     )
     breaker_failures: int = Field(
         20,
@@ -39,7 +48,10 @@ class HandlerSettings(BaseModel):
         description="Failures in a row, over at least 5 entities, that stop the handler's sending.",
     )
     breaker_probe_interval_s: float = Field(
-        5, alias="Breaker.ProbeInterval", gt=0, description="Seconds between probes of a dead system."
+        5,
+        alias="Breaker.ProbeInterval",
+        gt=0,
+        description="Seconds between probes of a dead system.",
     )
 
     @property

@@ -1,0 +1,1 @@
+"""EventSender: POSTs each event to a web application (domain, 2)."""
