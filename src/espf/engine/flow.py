@@ -60,6 +60,8 @@ class Flow:
         self.in_flight = 0
         self.horizon = 0
         self.look_for_due = True
+        self.answer = asyncio.Event()
+        """Set at each answer while the handler is stopping."""
         self.fed = asyncio.Event()
         """Wakes the feeder."""
 
@@ -130,6 +132,12 @@ class Flow:
         iteration.unsent -= 1
         if iteration.unsent <= 0:
             iteration.ends_at = self.clock.monotonic() + self.settings.max_wait_s
+
+    async def all_answered(self) -> None:
+        """Wait until nothing is in flight. The caller bounds the wait."""
+        while self.in_flight:
+            self.answer.clear()
+            await self.answer.wait()
 
     # ---- pause and breaker ----
 

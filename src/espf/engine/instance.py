@@ -11,7 +11,7 @@ from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
-from espf.errors import ConfigError, HandlerError
+from espf.errors import ConfigError, HandlerError, LeaseLost
 from espf.eventlog.model import HandlerRow
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler
@@ -51,30 +51,48 @@ class Instance:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._settler = Settler(log, clock, name, lambda: list(self._runners.values()))
         self._config_version = -1
-        self._horizon = 0
+        self._seen_anything = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set, then finish within the grace period.
 
-        Raises LeaseLost if another instance took over, and whatever is a bug.
+        Raises whatever is a bug: it must be seen, and a supervisor starts the process again.
         """
+        while not stop.is_set():
+            try:
+                await self._session(stop)
+            except* LeaseLost as lost:
+                # Nothing of the settlement was stored; start over from what the log says.
+                _log.warning("lease.lost", instance=self.name, error=str(lost.exceptions[0]))
+                await self._give_up()
+
+    async def _session(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             polling = group.create_task(self._poll(group))
             _log.info("instance.started", instance=self.name)
             await stop.wait()
             polling.cancel()
-            for i_handler in list(self._runners):
-                self._runners[i_handler].stop()
+            for runner in self._runners.values():
+                runner.stop()
             for i_handler in list(self._runners):
                 await self._stopped(i_handler)
             settling.cancel()
         _log.info("instance.stopped", instance=self.name)
 
+    async def _give_up(self) -> None:
+        for runner in self._runners.values():
+            await runner.handler.close()
+        self._runners.clear()
+        self._tasks.clear()
+        self._config_version = -1
+        self._seen_anything = False
+
     async def _poll(self, group: asyncio.TaskGroup) -> None:
         quiet = 0
         while True:
-            if self._log.changed():
+            if self._log.changed() or not self._seen_anything:
+                self._seen_anything = True
                 quiet = 0
                 await until_stored("polling", lambda: self._follow(group))
             else:

@@ -65,8 +65,7 @@ class Runner:
         flow = self.flow
         try:
             async with asyncio.timeout(grace_s):
-                while flow.in_flight:
-                    await asyncio.sleep(0.01)
+                await flow.all_answered()
         except TimeoutError:
             _log.warning("handler.stopped_in_flight", handler=self.row.name, open=flow.in_flight)
 

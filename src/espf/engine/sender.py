@@ -106,6 +106,8 @@ class Sender:
             )
         finally:
             flow.in_flight -= 1
+            if flow.stopping:
+                flow.answer.set()
         item.duration_us = int((clock.monotonic() - began_s) * 1_000_000)
         self._note(item)
         flow.finished.append(item)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from espf.clock import Clock
 from espf.engine.patience import until_stored
-from espf.engine.results import Contribution, contribute
+from espf.engine.results import contribute
 from espf.engine.runner import Runner
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
@@ -43,13 +43,11 @@ class Settler:
             self._waiting.clear()
             await self.flush()
 
-    async def flush(self, runners: Iterable[Runner] | None = None) -> None:
+    async def flush(self) -> None:
         """Commit what waits now and let its followers go."""
         async with self._settling:
             settlement = Settlement(self._instance, self._clock.now_us())
-            parts: list[Contribution] = []
-            for runner in runners if runners is not None else self._runners():
-                parts.append(contribute(runner, settlement))
+            parts = [contribute(runner, settlement) for runner in self._runners()]
             if settlement:
                 # Once begun it runs to its end: a cancelled wait must not tear commit and release.
                 await asyncio.shield(until_stored("settling", lambda: self._log.settle(settlement)))

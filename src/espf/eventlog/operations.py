@@ -121,10 +121,10 @@ class Operations(Protocol):
         without `keep_events` starts at the log's end; what it had parked ends skipped.
         """
 
-    def set_enabled(self, name: str, enabled: bool) -> bool:  # noqa: FBT001 - the state itself
+    def set_enabled(self, name: str, enabled: bool) -> bool:
         """Enable or disable. False if it was so already. Raises ConfigError for an unknown name."""
 
-    def set_paused(self, name: str, paused: bool) -> bool:  # noqa: FBT001 - the state itself
+    def set_paused(self, name: str, paused: bool) -> bool:
         """Pause or resume. False if it was so already. Raises ConfigError for an unknown name."""
 
     def events(

@@ -149,5 +149,5 @@ def _rows(text: bytes) -> list[list[Any]]:
     return rows
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")

@@ -62,8 +62,8 @@ def _move_cursors(writer: sqlite3.Connection, settlement: Settlement) -> None:
 
 
 def _change_parked(writer: sqlite3.Connection, settlement: Settlement) -> None:
-    for row in settlement.unpark:
-        bound = {**row._asdict(), "now_us": settlement.now_us}
+    for settled in settlement.unpark:
+        bound = {**settled._asdict(), "now_us": settlement.now_us}
         writer.execute(_SQL["unpark"], bound)
         writer.execute(_SQL["activate_next"], bound)
     for row in settlement.park:

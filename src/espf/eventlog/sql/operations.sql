@@ -1,0 +1,162 @@
+-- What operators ask of the event log and its handlers. Both engines understand these.
+
+-- name: handler_by_name
+SELECT i_handler FROM handler WHERE name = :name;
+
+-- name: add_handler
+INSERT INTO handler (name, type, enabled, keep_events, options, subscriptions, created_us, updated_us)
+VALUES (:name, :type, :enabled, :keep_events, :options, :subscriptions, :now_us, :now_us)
+RETURNING i_handler;
+
+-- name: change_handler
+UPDATE handler SET type = :type, keep_events = :keep_events, options = :options,
+    subscriptions = :subscriptions, updated_us = :now_us
+WHERE i_handler = :i_handler;
+
+-- name: add_state
+INSERT INTO handler_state (i_handler) VALUES (:i_handler);
+
+-- name: add_cursor
+INSERT INTO lane_cursor (i_handler, lane, position) VALUES (:i_handler, :lane, :position);
+
+-- name: unsubscribe
+DELETE FROM subscription WHERE i_handler = :i_handler;
+
+-- name: subscribe
+INSERT INTO subscription (i_handler, event_type) VALUES (:i_handler, :event_type);
+
+-- Types of the enabled handlers, and of disabled ones that keep their events.
+-- name: clear_gate
+DELETE FROM capture_gate;
+
+-- name: open_gate
+INSERT INTO capture_gate (event_type)
+SELECT DISTINCT s.event_type FROM subscription AS s JOIN handler AS h ON h.i_handler = s.i_handler
+WHERE h.enabled = 1 OR h.keep_events = 1;
+
+-- name: gate_is_open
+SELECT EXISTS (SELECT 1 FROM capture_gate WHERE event_type = :event_type);
+
+-- name: set_enabled
+UPDATE handler SET enabled = :wanted, updated_us = :now_us
+WHERE name = :name AND enabled <> :wanted RETURNING i_handler, keep_events;
+
+-- name: set_paused
+UPDATE handler SET paused = :wanted, updated_us = :now_us
+WHERE name = :name AND paused <> :wanted RETURNING i_handler;
+
+-- name: jump_to_end
+UPDATE lane_cursor SET position = (SELECT coalesce(max(i_event), 0) FROM event), fence = fence + 1
+WHERE i_handler = :i_handler;
+
+-- name: skip_all_parked
+INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
+    reason, request, answer, instance)
+SELECT i_handler, i_event, 0, 'skipped', 'skipped', :now_us, 0, NULL, :reason, '', '', ''
+FROM parked WHERE i_handler = :i_handler;
+
+-- name: drop_all_parked
+DELETE FROM parked WHERE i_handler = :i_handler;
+
+-- name: provisioning
+SELECT name, value FROM provisioning ORDER BY name;
+
+-- name: set_provisioning
+INSERT INTO provisioning (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: emit
+INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables, has_sim)
+VALUES (:i_env, :event_type, :entity, :entity_id, :lane, :variables, :has_sim)
+RETURNING i_event;
+
+-- name: event
+SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
+FROM event WHERE i_event = :i_event;
+
+-- name: attempts_of
+SELECT i_handler, i_event, attempt, outcome, status, started_us, duration_us, code, reason, request,
+    answer, instance
+FROM attempt WHERE i_event = :i_event ORDER BY i_attempt;
+
+-- name: newer_attempts
+SELECT i_attempt, i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
+    reason, request, answer, instance
+FROM attempt WHERE i_attempt > :after ORDER BY i_attempt LIMIT :limit;
+
+-- name: health
+SELECT s.breaker, s.breaker_since_us, s.breaker_reason,
+    (SELECT count(*) FROM parked AS p WHERE p.i_handler = s.i_handler),
+    (SELECT min(position) FROM lane_cursor AS c WHERE c.i_handler = s.i_handler),
+    (SELECT min(i_event) FROM parked AS p WHERE p.i_handler = s.i_handler)
+FROM handler_state AS s WHERE s.i_handler = :i_handler;
+
+-- name: backlog
+SELECT count(*), min(i_event) FROM (
+    SELECT e.i_event FROM event AS e
+    JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
+    WHERE e.i_event > :lowest AND e.i_event > c.position
+      AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
+      AND NOT EXISTS (
+        SELECT 1 FROM attempt AS a WHERE a.i_event = e.i_event AND a.i_handler = :i_handler
+          AND a.status IN ('finished', 'failed', 'skipped'))
+    ORDER BY e.i_event LIMIT :count_to
+) AS waiting;
+
+-- name: event_time
+SELECT event_time FROM event WHERE i_event = :i_event;
+
+-- name: last_failure
+SELECT reason FROM attempt
+WHERE i_handler = :i_handler AND outcome IN ('rejected', 'retry', 'unknown')
+  AND i_attempt > (SELECT coalesce(max(i_attempt), 0) - 10000 FROM attempt)
+ORDER BY i_attempt DESC LIMIT 1;
+
+-- name: statuses
+SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
+    e.has_sim, e.caused_by, h.name, h.i_handler,
+    CASE
+        WHEN p.in_progress = 1 THEN 'in_progress'
+        WHEN p.attempts > 0 THEN 'retry'
+        WHEN p.i_event IS NOT NULL THEN 'queued'
+        WHEN a.status IN ('finished', 'failed', 'skipped') THEN a.status
+        WHEN e.i_event > c.position AND s.event_type IS NOT NULL
+            THEN CASE WHEN a.status = 'retry' THEN 'retry' ELSE 'queued' END
+    END AS status,
+    coalesce(p.attempts, a.attempt, 0), p.due_us, a.outcome, a.code, coalesce(p.reason, a.reason),
+    a.started_us
+FROM event AS e CROSS JOIN handler AS h
+JOIN lane_cursor AS c ON c.i_handler = h.i_handler AND c.bulk = 0 AND c.lane = e.lane
+LEFT JOIN subscription AS s ON s.i_handler = h.i_handler AND s.event_type = e.event_type
+LEFT JOIN parked AS p ON p.i_handler = h.i_handler AND p.i_event = e.i_event
+LEFT JOIN attempt AS a ON a.i_attempt = (
+    SELECT max(x.i_attempt) FROM attempt AS x
+    WHERE x.i_event = e.i_event AND x.i_handler = h.i_handler
+)
+
+-- Out of its lane by an operator's wish; goes behind an earlier parked one of its entity.
+-- name: send_again
+INSERT INTO parked (i_handler, i_event, entity, entity_id, lane, attempts, due_us, parked_us, reason)
+SELECT :i_handler, e.i_event, e.entity, e.entity_id, e.lane, :attempts,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM parked AS earlier
+        WHERE earlier.i_handler = :i_handler AND earlier.entity_id = e.entity_id
+          AND earlier.entity = e.entity AND earlier.i_event < e.i_event
+    ) THEN NULL ELSE :now_us END,
+    :now_us, 'sent again by hand'
+FROM event AS e WHERE e.i_event = :i_event
+ON CONFLICT (i_handler, i_event) DO NOTHING;
+
+-- name: due_now
+UPDATE parked SET due_us = :now_us
+WHERE i_handler = :i_handler AND i_event = :i_event AND due_us > :now_us;
+
+-- name: skip_parked
+DELETE FROM parked WHERE i_handler = :i_handler AND i_event = :i_event AND in_progress = 0;
+
+-- name: ask_skip
+INSERT INTO skip_request (i_handler, i_event, reason)
+SELECT :i_handler, e.i_event, :reason FROM event AS e
+JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
+WHERE e.i_event = :i_event AND e.i_event > c.position
+ON CONFLICT (i_handler, i_event) DO NOTHING;
