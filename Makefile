@@ -9,10 +9,12 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix bench docs serve lock clean
+.PHONY: help env demo test test-all check fix bench docs serve lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(VENV)/.run  ## make the environment, with the espf command in .venv/bin
 
 demo: $(VENV)/.run  ## make the environment, then show the main job from start to end
 	$(BIN)/espf demo
