@@ -19,6 +19,7 @@ from espf.handlers.settings import HandlerSettings
 
 BUSY_POLL_S = 0.005
 IDLE_POLL_S = 0.012
+LOST_PAUSE_S = 1.0
 BUSY_FOR_POLLS = 40
 """Polls without a change after which the log counts as idle."""
 
@@ -65,6 +66,7 @@ class Instance:
                 # Nothing of the settlement was stored; start over from what the log says.
                 _log.warning("lease.lost", instance=self.name, error=str(lost.exceptions[0]))
                 await self._give_up()
+                await asyncio.sleep(LOST_PAUSE_S)
 
     async def _session(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
