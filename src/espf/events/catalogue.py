@@ -159,7 +159,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     folded: dict[str, str] = {}
     for known in names:
         folded.setdefault(known.casefold(), known)
-    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
     return folded[found[0]] if found else None
 
 

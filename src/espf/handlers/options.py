@@ -226,7 +226,8 @@ _BOUNDS = {
 def _wanted(detail: ErrorDetails, field: FieldInfo) -> str:
     if detail["type"] in _BOUNDS:
         key, words = _BOUNDS[detail["type"]]
-        return f"{words} {detail['ctx'][key]}"
+        bound = detail["ctx"][key]
+        return f"{words} {int(bound) if bound == int(bound) else bound}"
     return _article(_type_in_words(field))
 
 

@@ -18,10 +18,11 @@ def warnings(settings: EventSenderSettings) -> list[str]:
 def _of_the_bucket(settings: EventSenderSettings) -> list[str]:
     if not settings.async_mode or settings.token_burst == settings.token_burstiness:
         return []
-    return [
+    sentence = (
         f"EventSender.TokenBurstiness {settings.token_burstiness} is below EventSender.TokenRate; "
         f"the rate is used: {settings.token_burst} requests in a second at most."
-    ]
+    )
+    return [sentence]
 
 
 def _of_requests(settings: EventSenderSettings) -> list[str]:

@@ -54,6 +54,7 @@ class EventSenderSettings(HandlerSettings):
         256,
         alias="EventSender.Window",
         ge=1,
+        le=65_536,
         description="Requests that one task may have open in async mode.",
     )
     auth_method: Annotated[str, Choices("Basic", "Custom", "Signature", "None")] = Field(
@@ -99,24 +100,28 @@ class EventSenderSettings(HandlerSettings):
         300,
         alias="EventSender.RequestTimeout",
         gt=0,
+        le=86_400,
         description="Seconds from sending a request until its answer must be there.",
     )
     max_wait_time_s: Annotated[float, Kind("number of seconds")] = Field(
         600,
         alias="EventSender.MaxWaitTime",
         gt=0,
+        le=86_400,
         description="Seconds from a batch's last request until all its answers must be there.",
     )
     token_burstiness: int = Field(
         100,
         alias="EventSender.TokenBurstiness",
         ge=1,
+        le=1_000_000,
         description="Most requests in any one second, in async mode.",
     )
     token_refill: float = Field(
         10,
         alias="EventSender.TokenRate",
         gt=0,
+        le=1_000_000,
         description="Requests a second in the long run, in async mode; fractions allowed.",
     )
     with_unique_id: bool = Field(
