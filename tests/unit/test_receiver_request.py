@@ -11,6 +11,7 @@ from espf.errors import ConfigError, StorageError
 from espf.receiver.dedupe import SeenInFile, SeenInMemory
 from espf.receiver.failures import Failures, Fault
 from espf.receiver.options import ReceiverOptions, receiver_options
+from espf.receiver.record import Entry, Recorder
 from espf.receiver.request import Received, Refusal, Request, parse
 
 
@@ -146,3 +147,29 @@ def test_a_wrong_option_is_named_and_no_key_is_shown(
     assert named in str(raised.value)
     assert "secret-key" not in str(raised.value)
     assert raised.value.__context__ is None
+
+
+def test_a_full_disk_is_said_and_does_not_break_the_end() -> None:
+    recorder = Recorder.to_file(Path("/dev/full"), "Authorization")
+    with pytest.raises(StorageError, match="/dev/full: No space left"):
+        recorder.write(Entry(0, post(event()), 200))
+    recorder.close()
+
+
+def test_a_record_that_cannot_be_opened_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="missing"):
+        Recorder.to_file(tmp_path / "missing" / "got.jsonl", "Authorization")
+
+
+def test_a_line_masks_the_key_in_the_header_chosen_and_in_the_usual_ones(tmp_path: Path) -> None:
+    recorder = Recorder.to_file(tmp_path / "got.jsonl", "X-Auth")
+    headers = (("x-auth", "token-a"), ("authorization", "Bearer token-b"), ("cookie", "token-c"))
+    recorder.write(Entry(0, Request("POST", "/", headers, b""), 200))
+    recorder.close()
+    line = json.loads((tmp_path / "got.jsonl").read_text())
+    assert line["headers"] == [
+        ["x-auth", "***"],
+        ["authorization", "Bearer ***"],
+        ["cookie", "***"],
+    ]
+    assert line["time"] == "1970-01-01T00:00:00.000000Z"

@@ -1,6 +1,7 @@
 """Write down what came, one line of JSON for each request, secrets masked."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -56,7 +57,8 @@ class Recorder:
     def close(self) -> None:
         """Close the file; standard output stays open."""
         if self._name != "standard output":
-            self._stream.close()
+            with suppress(OSError):  # a full disk, already said when the line was written
+                self._stream.close()
 
     def _line(self, entry: Entry) -> dict[str, Any]:
         when = datetime.fromtimestamp(entry.now_us / 1_000_000, UTC)
