@@ -7,6 +7,7 @@ Run by `make docs`; `tests/docs` fails while a page differs from what this would
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
 
 from typer.main import get_command
@@ -159,12 +160,19 @@ def _parameter_row(parameter: object) -> str:
     names = [*getattr(parameter, "opts", []), *getattr(parameter, "secondary_opts", [])]
     if not is_option:
         names = [str(getattr(parameter, "metavar", None) or names[0]).upper()]
-    meaning = getattr(parameter, "help", None) or ""
+    meaning = (getattr(parameter, "help", None) or "") + _choices(parameter)
     if getattr(parameter, "required", False):
         meaning += " Needed."
     if variable := getattr(parameter, "envvar", None):
         meaning += f" Or `{variable}`."
     return _row((_codes(names), _parameter_default(parameter), meaning.strip()))
+
+
+def _choices(parameter: object) -> str:
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if not (isinstance(kind, type) and issubclass(kind, Enum)):
+        return ""
+    return f" One of {_codes([str(choice.value) for choice in kind])}."
 
 
 def _parameter_default(parameter: object) -> str:
