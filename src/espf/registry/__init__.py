@@ -1,0 +1,1 @@
+"""The registry: environments, customers, accounts, products and SIM cards."""

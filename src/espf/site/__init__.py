@@ -1,0 +1,1 @@
+"""Django's settings, and how a process starts Django."""

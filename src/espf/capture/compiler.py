@@ -1,0 +1,85 @@
+"""Port of the trigger compilers, and what every dialect renders alike.
+
+A dialect says how values are compared, how JSON is built and what a trigger looks like; the
+expressions of the rules are the same everywhere.
+"""
+
+import re
+from typing import NamedTuple, Protocol
+
+from espf.capture.rules import Entity, Rule, RuleSet
+from espf.errors import CaptureError
+
+PREFIX = "espf_capture_"
+"""Every trigger of capture starts so; `install` owns all triggers of this name."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class Trigger(NamedTuple):
+    """One compiled trigger."""
+
+    name: str
+    sql: str
+    """Its whole CREATE TRIGGER statement."""
+
+
+class TriggerCompiler(Protocol):
+    """Turns rules into the triggers of one database. SQLite is first, PostgreSQL comes next."""
+
+    def compile(self, rules: RuleSet) -> list[Trigger]:
+        """Triggers in the order of the rules.
+
+        Raises CaptureError for a rule that cannot be expressed.
+        """
+
+
+class Values:
+    """Renders the values that an event of one rule carries."""
+
+    def __init__(self, rules: RuleSet, rule: Rule) -> None:
+        self._rules = rules
+        self._rule = rule
+        self._entity: Entity = rules.entity[rule.entity]
+
+    def variable(self, name: str) -> str:
+        """SQL of a variable: `prev_X` from the row before, `curr_X` and `X` from the row after."""
+        if name in self._rule.set:
+            return self._rule.set[name]
+        row, base = self._row(name)
+        if row is None:
+            return "NULL"
+        expression = self._entity.variables.get(base, f"{{row}}.{base}").replace("{row}", row)
+        return f"ROUND({expression}, 5)" if base in self._rules.money else expression
+
+    def condition(self) -> str | None:
+        """The rule's `when`, its placeholders filled in."""
+        if self._rule.when is None:
+            return None
+        return _PLACEHOLDER.sub(lambda match: self.variable(match[1]), self._rule.when)
+
+    def _row(self, name: str) -> tuple[str | None, str]:
+        if name.startswith("prev_"):
+            return (None if self._rule.on == "insert" else "OLD"), name.removeprefix("prev_")
+        if name.startswith("curr_"):
+            return (None if self._rule.on == "delete" else "NEW"), name.removeprefix("curr_")
+        return ("OLD" if self._rule.on == "delete" else "NEW"), name
+
+
+def grouped(rules: RuleSet) -> list[list[Rule]]:
+    """Rules that share a trigger: same table and operation, and for updates the same columns.
+
+    Triggers on few columns are cheap: the database does not even look at one whose columns a
+    statement leaves alone, while one trigger with all rules made each updated row 6 times slower.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Rule]] = {}
+    for rule in rules.rule:
+        groups.setdefault((rules.entity[rule.entity].table, rule.on, rule.watch), []).append(rule)
+    return list(groups.values())
+
+
+def quoted(text: str) -> str:
+    """An SQL string literal. Raises CaptureError for text that no type or variable has."""
+    if not re.fullmatch(r"[\w/]+", text):
+        raise CaptureError(f"The capture rules name {text!r}; use letters, digits, _ and / only.")
+    return f"'{text}'"

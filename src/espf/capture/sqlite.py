@@ -1,0 +1,72 @@
+"""Compiles capture rules to SQLite triggers: plain SQL, so that any writer's change is captured.
+
+Each rule is `INSERT … SELECT … FROM capture_gate WHERE event_type = …`: reading the gate row is
+what makes a type that nobody subscribed to cost no event.
+"""
+
+from espf.capture.compiler import PREFIX, Trigger, Values, grouped, quoted
+from espf.capture.rules import Rule, RuleSet
+
+LANES = 64
+_COLUMNS = "i_env, event_type, entity, entity_id, lane, variables, has_sim"
+
+
+class SqliteCompiler:
+    """Triggers for SQLite 3.38 and newer."""
+
+    def compile(self, rules: RuleSet) -> list[Trigger]:
+        """One trigger for each group of rules, named in the order of the rules."""
+        return [
+            self._trigger(rules, group, number) for number, group in enumerate(grouped(rules), 1)
+        ]
+
+    def _trigger(self, rules: RuleSet, group: list[Rule], number: int) -> Trigger:
+        first = group[0]
+        table = rules.entity[first.entity].table
+        name = f"{PREFIX}{number:02}_{table}_{first.on}"
+        columns = f" OF {', '.join(first.watch)}" if first.watch else ""
+        changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in first.watch)
+        lines = [f"CREATE TRIGGER {name} AFTER {first.on.upper()}{columns} ON {table}"]
+        if changed:
+            lines.append(f"WHEN {changed}")
+        body = [f"  {_insert(rules, rule)};" for rule in group]
+        return Trigger(name, "\n".join([*lines, "BEGIN", *body, "END"]))
+
+
+def _insert(rules: RuleSet, rule: Rule) -> str:
+    entity = rules.entity[rule.entity]
+    row = "OLD" if rule.on == "delete" else "NEW"
+    values = Values(rules, rule)
+    key = f"{row}.{entity.key}"
+    select = (
+        f"{row}.i_env, event_type, {quoted(rule.entity)}, {key}, {key} % {LANES}, "
+        f"{_json(values, rule)}, {_has_sim(entity.has_sim, rule)}"
+    )
+    condition = values.condition()
+    also = f" AND ({condition})" if condition else ""
+    return (
+        f"INSERT INTO event ({_COLUMNS}) SELECT {select} "  # noqa: S608 - from our own rules
+        f"FROM capture_gate WHERE event_type = {quoted(rule.event)}{also}"
+    )
+
+
+def _json(values: Values, rule: Rule) -> str:
+    """A JSON object; one without its optional variables where those have no value."""
+    whole = _object(values, rule.variables)
+    if not rule.optional:
+        return whole
+    needed = tuple(name for name in rule.variables if name not in rule.optional)
+    missing = " OR ".join(f"{values.variable(name)} IS NULL" for name in rule.optional)
+    return f"CASE WHEN {missing} THEN {_object(values, needed)} ELSE {whole} END"
+
+
+def _object(values: Values, names: tuple[str, ...]) -> str:
+    pairs = ", ".join(f"{quoted(name)}, {values.variable(name)}" for name in names)
+    return f"json_object({pairs})"
+
+
+def _has_sim(condition: str | None, rule: Rule) -> str:
+    if condition is None:
+        return "0"
+    rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[rule.on]
+    return f"({' OR '.join(condition.replace('{row}', row) for row in rows)})"

@@ -1,0 +1,203 @@
+"""Tables of the registry, under the vendor's names (domain, 8).
+
+Defaults and checks stand in the database, so that a bare shell can write and no writer can store a
+letter that means nothing. Keys are never reused. Money has 5 places and at most 10 digits before
+them, which SQLite's numbers hold exactly. Columns marked "encrypted" hold `SecretBox` ciphertext.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from espf.registry.values import MONEY_LIMIT, MONEY_PLACES
+
+ACCOUNT_STATUSES = ("O", "S", "I", "C")
+CUSTOMER_STATUSES = ("O", "S", "C", "D", "E")
+BILLING_MODELS = (-1, 0, 1, 2, 4)
+BALANCE_CONTROLS = ("subordinate", "individual")
+CARD_STATUSES = ("available", "reserved", "used", "disposed")
+ROLES = (
+    "universal",
+    "phone_line",
+    "auto_attendant",
+    "pinless",
+    "ipv4_address",
+    "mobile",
+    "prepaid_card",
+    "voucher",
+)
+
+
+def _one_of(table: str, column: str, values: tuple[Any, ...]) -> models.CheckConstraint:
+    return models.CheckConstraint(
+        condition=Q(**{f"{column}__in": list(values)}), name=f"{table}_{column}"
+    )
+
+
+def _money_fits(table: str, column: str) -> models.CheckConstraint:
+    # Text sorts above every number, so this refuses what is not a number as well.
+    fits = Q(**{f"{column}__gt": -MONEY_LIMIT, f"{column}__lt": MONEY_LIMIT})
+    return models.CheckConstraint(condition=fits, name=f"{table}_{column}")
+
+
+def _money(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
+    return models.DecimalField(max_digits=15, decimal_places=MONEY_PLACES, **options)
+
+
+def _flag() -> "models.CharField[str, str]":
+    return models.CharField(max_length=1, db_default="N")
+
+
+def _text(length: int = 255) -> "models.CharField[str, str]":
+    return models.CharField(max_length=length, db_default="", blank=True)
+
+
+def _encrypted() -> "models.TextField[str, str]":
+    return models.TextField(db_default="", blank=True)
+
+
+class Environment(models.Model):
+    """A tenant. Everything else belongs to one."""
+
+    i_env = models.AutoField(primary_key=True)
+    name = models.CharField(max_length=255, unique=True)
+
+    class Meta:
+        """Number 1 exists from the start."""
+
+        db_table = "environments"
+
+
+def _environment() -> "models.ForeignKey[Environment, Environment]":
+    # No index of its own: the unique keys of each table begin with it.
+    return models.ForeignKey(
+        Environment,
+        models.PROTECT,
+        db_column="i_env",
+        db_default=1,  # type: ignore[arg-type]  # the stubs want an instance, Django a key
+        db_index=False,
+    )
+
+
+class Product(models.Model):
+    """What an account is rated by."""
+
+    i_product = models.AutoField(primary_key=True)
+    env = _environment()
+    name = models.CharField(max_length=255)
+    description = _text()
+
+    class Meta:
+        """Names are unique in an environment."""
+
+        db_table = "products"
+        constraints = (models.UniqueConstraint(fields=["env", "name"], name="products_name"),)
+
+
+class Customer(models.Model):
+    """A payer. `balance` is what is owed; available funds are the limit less it."""
+
+    i_customer = models.AutoField(primary_key=True)
+    env = _environment()
+    name = models.CharField(max_length=255)
+    bill_status = models.CharField(max_length=1, db_default="O")
+    blocked = _flag()
+    limited = _flag()
+    balance = _money(db_default=0)
+    credit_limit = _money(null=True)
+    firstname = _text()
+    lastname = _text()
+    email = _text()
+    phone1 = _text(64)
+
+    class Meta:
+        """Names are unique in an environment."""
+
+        db_table = "customers"
+        constraints = (
+            models.UniqueConstraint(fields=["env", "name"], name="customers_name"),
+            _one_of("customers", "bill_status", CUSTOMER_STATUSES),
+            _one_of("customers", "blocked", ("Y", "N")),
+            _one_of("customers", "limited", ("Y", "N")),
+            _money_fits("customers", "balance"),
+            _money_fits("customers", "credit_limit"),
+        )
+
+
+class SimCard(models.Model):
+    """A card of the inventory. Its MSISDN is the id of the account that has it, never stored."""
+
+    i_sim_card = models.AutoField(primary_key=True)
+    env = _environment()
+    customer = models.ForeignKey(Customer, models.PROTECT, db_column="i_customer", null=True)
+    imsi = models.CharField(max_length=15)
+    iccid = models.CharField(max_length=22, null=True)
+    status = models.CharField(max_length=9, db_default="available")
+    amf = models.CharField(max_length=4, db_default="8000")
+    hlr_name = _text()
+    ki = _encrypted()
+    opc = _encrypted()
+    pin = _encrypted()
+    puk1 = _encrypted()
+    puk2 = _encrypted()
+    activation_code = _encrypted()
+
+    class Meta:
+        """`status` follows the assignment: a trigger sets it, and refuses what contradicts it."""
+
+        db_table = "sim_cards"
+        constraints = (
+            models.UniqueConstraint(fields=["env", "imsi"], name="sim_cards_imsi"),
+            models.UniqueConstraint(fields=["env", "iccid"], name="sim_cards_iccid"),
+            _one_of("sim_cards", "status", CARD_STATUSES),
+        )
+
+
+class Account(models.Model):
+    """A subscriber.
+
+    `balance` of a debit account is what is left; of a credit account, what is owed. A subordinate
+    credit account has no funds of its own: the customer's count.
+    """
+
+    i_account = models.AutoField(primary_key=True)
+    env = _environment()
+    customer = models.ForeignKey(Customer, models.PROTECT, db_column="i_customer")
+    product = models.ForeignKey(Product, models.PROTECT, db_column="i_product", null=True)
+    sim_card = models.OneToOneField(SimCard, models.PROTECT, db_column="i_sim_card", null=True)
+    visible_id = models.CharField(max_length=64, db_column="id")
+    role = models.CharField(max_length=14, db_default="universal")
+    billing_model = models.SmallIntegerField(db_default=1)
+    balance_control = models.CharField(max_length=11, db_default="subordinate")
+    bill_status = models.CharField(max_length=1, db_default="O")
+    blocked = _flag()
+    balance = _money(db_default=0)
+    credit_limit = _money(null=True)
+    activation_date = models.DateField(null=True)
+    expiration_date = models.DateField(null=True)
+    firstname = _text()
+    lastname = _text()
+    email = _text()
+    phone1 = _text(64)
+    zip = _text(16)
+    time_zone_name = _text(64)
+    password = _encrypted()
+    h323_password = _encrypted()
+
+    class Meta:
+        """The visible id is unique in an environment, a card belongs to one account."""
+
+        db_table = "accounts"
+        constraints = (
+            models.UniqueConstraint(fields=["env", "visible_id"], name="accounts_id"),
+            models.CheckConstraint(condition=~Q(visible_id=""), name="accounts_id_given"),
+            _one_of("accounts", "role", ROLES),
+            _one_of("accounts", "billing_model", BILLING_MODELS),
+            _one_of("accounts", "balance_control", BALANCE_CONTROLS),
+            _one_of("accounts", "bill_status", ACCOUNT_STATUSES),
+            _one_of("accounts", "blocked", ("Y", "N")),
+            _money_fits("accounts", "balance"),
+            _money_fits("accounts", "credit_limit"),
+        )

@@ -1,0 +1,118 @@
+"""Secrets at rest: passwords, Ki, OPc and handlers' keys are stored encrypted.
+
+The key is in `ESPF_SECRET_KEY`, or in the file `ESPF_SECRET_KEY_FILE`, or in `<database>.key`,
+which is made at first use. Whoever has the database alone can read no secret.
+"""
+
+import base64
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from espf.errors import ConfigError, StorageError
+
+KEY_VARIABLE = "ESPF_SECRET_KEY"
+KEY_FILE_VARIABLE = "ESPF_SECRET_KEY_FILE"
+MIN_KEY_LENGTH = 32
+_MADE_BY = "Make one with `openssl rand -base64 32`."
+
+
+class SecretBox:
+    """Encrypts and decrypts short texts. Two encryptions of one text differ."""
+
+    def __init__(self, key: str) -> None:
+        self._fernet = Fernet(derived_key(key, "secrets at rest").encode())
+
+    @classmethod
+    def for_database(
+        cls, database: Path, environment: Mapping[str, str] = os.environ
+    ) -> "SecretBox":
+        """The box of this database. Raises ConfigError or StorageError if there is no key."""
+        return cls(load_key(database, environment))
+
+    def encrypt(self, text: str) -> str:
+        """Ciphertext, printable ASCII."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def decrypt(self, ciphertext: str) -> str:
+        """The text again. Raises StorageError if it was encrypted with another key."""
+        try:
+            return self._fernet.decrypt(ciphertext.encode()).decode()
+        except InvalidToken:
+            raise StorageError(
+                "A stored secret cannot be decrypted with the present key. Restore the key that "
+                f"was in use ({KEY_VARIABLE}, {KEY_FILE_VARIABLE} or the .key file next to the "
+                "database), or set the secret again."
+            ) from None
+
+
+def derived_key(key: str, purpose: str) -> str:
+    """A key for one purpose alone, from the installation's key (HKDF-SHA256); base64."""
+    kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"espf {purpose}".encode())
+    return base64.urlsafe_b64encode(kdf.derive(key.encode())).decode()
+
+
+def load_key(database: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """The installation's key, from the environment or a file; the file is made if there is none.
+
+    Raises ConfigError for a key that is too short, StorageError if the file cannot be used.
+    """
+    if given := environment.get(KEY_VARIABLE):
+        return _checked(given.strip(), KEY_VARIABLE)
+    named = environment.get(KEY_FILE_VARIABLE)
+    path = Path(named) if named else database.with_name(f"{database.name}.key")
+    try:
+        return _checked(_read_or_make(path), f"the key file {path}")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise StorageError(
+            f"The key file {path} cannot be used: {reason}. Give this user the right to read it "
+            f"(at first use: to make it), or set {KEY_VARIABLE}."
+        ) from error
+
+
+def _checked(key: str, where: str) -> str:
+    if len(key) < MIN_KEY_LENGTH:
+        raise ConfigError(
+            f"The key in {where} is shorter than {MIN_KEY_LENGTH} characters. {_MADE_BY}"
+        )
+    return key
+
+
+def _read_or_make(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        _make(path)
+        return path.read_text("utf-8").strip()
+
+
+def _make(path: Path) -> None:
+    """Write a key aside and link it into place: who comes second finds a whole key, and uses it."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    aside = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(aside)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

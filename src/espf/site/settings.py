@@ -1,0 +1,61 @@
+"""Django's settings: registry, users and sessions on the database of `ESPF_DATABASE_URL`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.utils.functional import lazy
+
+from espf.database_url import DEFAULT_URL, DatabaseUrl
+from espf.secrets import derived_key, load_key
+
+BUSY_TIMEOUT_S = 30
+
+
+def database(url: DatabaseUrl) -> dict[str, Any]:
+    """Django's description of a database; every writer begins IMMEDIATE (design)."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(url.path.absolute()),
+        "OPTIONS": {
+            "timeout": BUSY_TIMEOUT_S,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON"
+            ),
+        },
+    }
+
+
+def _secret_key() -> str:
+    return derived_key(load_key(Path(DATABASES["default"]["NAME"])), "django")
+
+
+DATABASES = {
+    "default": database(DatabaseUrl.parse(os.environ.get("ESPF_DATABASE_URL", DEFAULT_URL)))
+}
+# Lazy: a command that signs nothing needs no key, and must not make a key file.
+SECRET_KEY = lazy(_secret_key, str)()
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "espf.schema",
+    "espf.registry",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+DEBUG = False
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+LOGGING_CONFIG = None
