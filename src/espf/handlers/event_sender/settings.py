@@ -4,6 +4,7 @@ The fields hold the options as they were written; the properties what they stand
 """
 
 import math
+from base64 import b64encode
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
@@ -211,6 +212,10 @@ class EventSenderSettings(HandlerSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret in use, for masking what receivers echo."""
+        """Every secret in use, also as it goes over the wire, for masking what receivers echo."""
         keys = (self.basic_key, self.custom_credentials, self.signature_key)
-        return tuple(key.get_secret_value() for key in keys if key and key.get_secret_value())
+        found = [key.get_secret_value() for key in keys if key is not None]
+        if self.basic_key is not None:
+            pair = f"{self.basic_user}:{self.basic_key.get_secret_value()}"
+            found.append(b64encode(pair.encode()).decode())
+        return tuple(filter(None, found))
