@@ -7,9 +7,11 @@ for any writer is a constraint or a trigger; these say it earlier and better.
 from espf.errors import RegistryError
 from espf.registry.models import Account, Customer, Product, SimCard
 from espf.registry.status import CREDIT, DEBIT
+from espf.registry.tables import table
 from espf.registry.values import Value
 
 Values = dict[str, Value]
+_BLANK: Values = {"billing_model": CREDIT, "activation_date": None, "expiration_date": None}
 
 
 def new_account(values: Values) -> None:
@@ -21,7 +23,7 @@ def new_account(values: Values) -> None:
         raise RegistryError(f"Customer {customer.pk} is closed.", "i_customer")
     credit = values.get("billing_model", CREDIT) == CREDIT
     values.setdefault("balance_control", "subordinate" if credit else "individual")
-    _account_agrees(Account(**_for_check(values)), values)
+    _account_agrees(_BLANK | values, values)
     _check_product(values, customer.env_id)
     _card(values, customer.env_id, customer.pk)
 
@@ -35,7 +37,7 @@ def changed_account(current: Account, values: Values) -> None:
     _still_open("Account", current.pk, current.bill_status, values)
     if values.get("bill_status") == "I" and current.bill_status != "I":
         raise RegistryError("An account is inactive only until its first use.", "bill_status")
-    _account_agrees(current, values)
+    _account_agrees({name: getattr(current, name) for name in _BLANK} | values, values)
     owner = values.get("customer_id", current.customer_id)
     if owner != current.customer_id and _customer_of(owner).env_id != current.env_id:
         raise RegistryError("The customer belongs to another environment.", "i_customer")
@@ -71,24 +73,15 @@ def card(current: SimCard | None, values: Values) -> None:
         values.setdefault("env_id", owner.env_id)
 
 
-def _account_agrees(current: Account, values: Values) -> None:
-    def after(name: str) -> Value:
-        found: Value = values[name] if name in values else getattr(current, name)
-        return found
-
-    if values.get("bill_status") == "S" and after("billing_model") != DEBIT:
+def _account_agrees(after: Values, values: Values) -> None:
+    if values.get("bill_status") == "S" and after["billing_model"] != DEBIT:
         raise RegistryError(
             "Only a debit account can be suspended by itself; suspend the customer.", "bill_status"
         )
-    begins, ends = after("activation_date"), after("expiration_date")
+    begins, ends = after["activation_date"], after["expiration_date"]
     moved = "activation_date" in values or "expiration_date" in values
     if moved and begins is not None and ends is not None and str(ends) < str(begins):
         raise RegistryError("expiration_date is before activation_date.", "expiration_date")
-
-
-def _for_check(values: Values) -> Values:
-    names = ("billing_model", "activation_date", "expiration_date")
-    return {"billing_model": CREDIT} | {name: values[name] for name in names if name in values}
 
 
 def _card(values: Values, i_env: int, i_customer: object, current: Account | None = None) -> None:
@@ -98,7 +91,7 @@ def _card(values: Values, i_env: int, i_customer: object, current: Account | Non
     if imsi is None:
         values["sim_card_id"] = None
         return
-    found = SimCard.objects.filter(env_id=i_env, imsi=imsi).first()
+    found = table(SimCard).get(env_id=i_env, imsi=imsi)
     if found is None:
         raise RegistryError(f"There is no SIM card with IMSI {imsi} in this environment.", "imsi")
     if current is None or current.sim_card_id != found.pk:
@@ -117,12 +110,12 @@ def _check_free(found: SimCard, i_customer: object) -> None:
 
 def _check_product(values: Values, i_env: int) -> None:
     key = values.get("product_id")
-    if isinstance(key, int) and not Product.objects.filter(pk=key, env_id=i_env).exists():
+    if isinstance(key, int) and not table(Product).get(i_product=key, env_id=i_env):
         raise RegistryError(f"There is no product {key} in this environment.", "i_product")
 
 
 def _customer_of(key: object) -> Customer:
-    found = Customer.objects.filter(pk=key).first() if isinstance(key, int) else None
+    found = table(Customer).get(i_customer=key) if isinstance(key, int) else None
     if found is None:
         raise RegistryError(f"There is no customer {key}.", "i_customer")
     return found

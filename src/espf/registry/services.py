@@ -19,6 +19,7 @@ from espf.registry.lookup import find, page
 from espf.registry.models import Account, Customer, SimCard
 from espf.registry.records import Shown, record
 from espf.registry.storage import database_path, one_change, reading
+from espf.registry.tables import table
 from espf.registry.values import Value
 from espf.secrets import KEY_FILE_VARIABLE, KEY_VARIABLE, SecretBox
 
@@ -83,9 +84,7 @@ def add_row(kind: Entity, fields: Mapping[str, object]) -> int:
     elif kind.model is SimCard:
         checks.card(None, values)
     _seal(kind, values)
-    row = kind.model(**values)
-    row.save(force_insert=True)
-    return int(row.pk)
+    return table(kind.model).insert(values)
 
 
 def update_row(kind: Entity, row: Model, fields: Mapping[str, object]) -> None:
@@ -105,7 +104,7 @@ def update_row(kind: Entity, row: Model, fields: Mapping[str, object]) -> None:
     changed = {name: value for name, value in values.items() if _differs(kind, row, name, value)}
     _seal(kind, changed)
     if changed:
-        kind.rows().filter(pk=row.pk).update(**changed)
+        table(kind.model).update(row.pk, changed)
 
 
 _REQUIRED = {
