@@ -18,6 +18,7 @@ from espf.eventlog.model import (
 from espf.handlers.port import Delivered, Outcome, Rejected, RetryLater, Skipped, Unknown
 
 _log = structlog.get_logger("espf.engine")
+new_row = AttemptRow._make  # three times quicker than the constructor, and made for each event
 
 
 @dataclass(slots=True)
@@ -186,19 +187,21 @@ def _park(
 def _attempt(
     runner: Runner, item: Item, outcome: Outcome, name: OutcomeName, status: StatusName
 ) -> AttemptRow:
-    return AttemptRow(
-        runner.row.i_handler,
-        item.event.i_event,
-        item.attempts,
-        name,
-        status,
-        item.started_us,
-        item.duration_us,
-        outcome.code,
-        None if isinstance(outcome, Delivered) else outcome.reason,
-        outcome.request,
-        outcome.answer,
-        runner.flow.instance,
+    return new_row(
+        (
+            runner.row.i_handler,
+            item.event.i_event,
+            item.attempts,
+            name,
+            status,
+            item.started_us,
+            item.duration_us,
+            outcome.code,
+            None if isinstance(outcome, Delivered) else outcome.reason,
+            outcome.request,
+            outcome.answer,
+            runner.flow.instance,
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import orjson
 
@@ -33,7 +34,7 @@ def settle(writer: sqlite3.Connection, settlement: Settlement) -> None:
     """Record everything in the settlement. Raises LeaseLost before anything else is written."""
     _move_cursors(writer, settlement)
     for size, rows in _portions(settlement.attempts):
-        writer.execute(_INSERTS[size], [value for row in rows for value in row])
+        writer.execute(_INSERTS[size], list(chain.from_iterable(rows)))
     _change_parked(writer, settlement)
     for i_handler, state in settlement.states:
         _set_state(writer, i_handler, state)
