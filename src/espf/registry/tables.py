@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from django.db import connection, models
 
@@ -21,13 +21,15 @@ class Table(Generic[M]):
     """Reads one row, inserts one, updates one; in the transaction that is open."""
 
     def __init__(self, model: type[M]) -> None:
-        fields = model._meta.concrete_fields
+        meta = model._meta  # noqa: SLF001 - Django's documented name
+        fields = meta.concrete_fields
         self._model = model
         self._columns = {field.attname: str(field.column) for field in fields}
         self._read = [_READERS.get(field.get_internal_type()) for field in fields]
-        self._name = model._meta.db_table
-        self._key = str(model._meta.pk.column)
-        self._select = f"SELECT {', '.join(map(_quoted, self._columns.values()))} FROM {self._name}"
+        self._name = meta.db_table
+        self._key = str(meta.pk.column)
+        columns = ", ".join(map(_quoted, self._columns.values()))
+        self._select = f"SELECT {columns} FROM {self._name}"  # noqa: S608 - the models' names
 
     def get(self, **where: Value) -> M | None:
         """The row with these values (by the model's attributes), if there is one."""
@@ -61,9 +63,13 @@ class Table(Generic[M]):
         )
 
 
-@cache
 def table(model: type[M]) -> Table[M]:
     """The statements of a model's table."""
+    return cast("Table[M]", _table(model))
+
+
+@cache
+def _table(model: type[models.Model]) -> Table[models.Model]:
     return Table(model)
 
 
