@@ -1,4 +1,4 @@
-"""Writes the reference pages that come from the program itself: options, event types, command line.
+"""Writes the reference pages that come from the program: options, settings, types, commands.
 
 Run by `make docs`; `tests/docs` fails while a page differs from what this would write. With
 `--check` it writes nothing and exits 1 if a page is out of date.
@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 
+from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from espf.cli.main import app
+from espf.config import PREFIX, Config
 from espf.events.catalogue import Catalogue, EventType, V2Type
 from espf.handlers.options import OptionHelp, describe
 from espf.handlers.types import handler_type, handler_type_names
@@ -37,6 +39,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Each page's file and what it should hold."""
     writers: dict[str, Callable[[], Iterator[str]]] = {
         "options.md": options_page,
+        "settings.md": settings_page,
         "event-types.md": event_types_page,
         "cli.md": cli_page,
     }
@@ -80,6 +83,21 @@ def _default(option: OptionHelp) -> str:
     return f"`{option.default}`"
 
 
+# ---- settings ----
+
+
+def settings_page() -> Iterator[str]:
+    """What an installation is told."""
+    yield "# Settings\n"
+    yield "Each is an environment variable, or a key of the TOML file that `ESPF_CONFIG` names; a"
+    yield "variable wins over the file. An unknown key is refused.\n"
+    yield "| variable | key in the file | default | meaning |\n|---|---|---|---|"
+    for name, field in Config.model_fields.items():
+        default = "" if field.default in (None, "", PydanticUndefined) else f"`{field.default}`"
+        cells = (f"`{PREFIX}{name.upper()}`", f"`{name}`", default, field.description or "")
+        yield _row(cells)
+
+
 # ---- event types ----
 
 
@@ -91,10 +109,10 @@ def event_types_page() -> Iterator[str]:
     yield f"and {len(catalogue.v2)} of version 2. Names are case-sensitive.\n"
     yield "*Sure* says where the name and its meaning come from: `documented` by the vendor,"
     yield "`third-party` from a public receiver's list, `reconstructed` from documented facts,"
-    yield "`ours`. The variables of version 1 are ours unless the vendor's are known. Of types marked"
-    yield "*latest* only the latest of several waiting events for one entity is sent."
+    yield "`ours`. The variables of version 1 are ours unless the vendor's are known. Of types"
+    yield "marked *latest* only the latest of several waiting events for one entity is sent."
     for entity in dict.fromkeys(of.entity for of in catalogue.types.values()):
-        yield f"\n## {entity.replace('_', ' ').capitalize()}\n"
+        yield f"\n## {_heading(entity)}\n"
         yield "| event type | meaning | variables | version 2 | sure |\n|---|---|---|---|---|"
         for of in catalogue.types.values():
             if of.entity == entity:
@@ -102,6 +120,11 @@ def event_types_page() -> Iterator[str]:
     yield "\n## Version 2\n"
     yield "| event type | group | meaning | variables |\n|---|---|---|---|"
     yield from (_v2_row(of) for of in catalogue.v2.values())
+
+
+def _heading(entity: str) -> str:
+    words = entity.replace("_", " ")
+    return words.upper() if words in {"sim", "did"} else words.capitalize().replace("Ip ", "IP ")
 
 
 def _type_row(of: EventType) -> str:
