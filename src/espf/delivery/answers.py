@@ -12,7 +12,8 @@ from espf.handlers.port import Delivered, Rejected, RetryLater
 
 CODES = range(100, 600)
 SEPARATORS = re.compile(r"[\s,]+")
-SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+SECONDS = re.compile(r"[0-9]+", re.ASCII)
+LONGEST_WAIT_S = 1e9
 
 
 def parse_codes(text: str) -> frozenset[int]:
@@ -42,8 +43,8 @@ def parse_retry_after(text: str, now_us: int) -> float | None:
     A date in the past gives 0. `now_us` is the wall clock (RFC 9110, 10.2.3).
     """
     text = text.strip()
-    if text.isdigit():
-        return float(text) if SECONDS.fullmatch(text) else None
+    if SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT_S)
     try:
         at = parsedate_to_datetime(text)
         if at.tzinfo is None:  # the asctime form, which is in UTC too

@@ -22,6 +22,7 @@ from espf.delivery.headers import (
     ends_with_connection,
     head_objection,
     header,
+    parser_for,
 )
 from espf.delivery.model import KEPT_BODY, Response
 from espf.handlers.port import Iteration
@@ -158,7 +159,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Wire) -> None:  # type: ignore[override] # TLS is one too
         """Keep the transport."""
         self._wire = transport
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = parser_for(self)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and end the exchange once the answer is complete."""
@@ -231,6 +232,8 @@ class Connection(asyncio.Protocol):
             self._in_body = False
             if status == 101:
                 self._failure = "a switch to a protocol that nobody asked for (101)"
+            elif status < 100:
+                self._failure = f"{status:03}, which is no status"
             return
         self._status = status
         self._complete = True

@@ -5,6 +5,7 @@ number of 1xx heads in front of the one that counts. All of it has been through 
 """
 
 import contextlib
+import re
 
 import httptools
 
@@ -12,11 +13,26 @@ HEAD_LIMIT = 64 * 1024
 """Bytes of all heads of an answer together, interim ones included."""
 HEADER_LIMIT = 200
 """Header lines of an answer."""
-SMALL_HEAD = 800
-"""A head of fewer bytes cannot break a limit: a header line has at least four."""
-HEAD_END = b"\r\n\r\n"
+SMALL_HEAD = 600
+"""A head of fewer bytes cannot break a limit: a header line has at least three."""
+HEAD_END = re.compile(rb"\n\r?\n")
 
 Raw = bytes | bytearray
+
+
+def parser_for(protocol: object) -> httptools.HttpResponseParser:
+    """Make a parser as tolerant as aiohttp's: folded headers, bare line feeds, stray spaces.
+
+    The danger of tolerance is that two programs on one connection see different answers. Here is
+    only one, a connection carries one request at a time, and surplus bytes close it.
+    """
+    parser = httptools.HttpResponseParser(protocol)
+    parser.set_dangerous_leniencies(
+        lenient_headers=True,
+        lenient_optional_cr_before_lf=True,
+        lenient_spaces_after_chunk_size=True,
+    )
+    return parser
 
 
 class _Collector:
@@ -35,7 +51,7 @@ def headers_of(head: Raw, interim: int) -> list[tuple[bytes, bytes]]:
     collector = _Collector()
     # What follows the head may be anything; it was judged when it came.
     with contextlib.suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
-        httptools.HttpResponseParser(collector).feed_data(bytes(head[start:end]))
+        parser_for(collector).feed_data(bytes(head[start:end]))
     return collector.headers
 
 
@@ -76,8 +92,8 @@ def _bounds(head: Raw, interim: int) -> tuple[int, int]:
         start = end
         while head[start : start + 1] in (b"\r", b"\n"):  # the parser skips empty lines here too
             start += 1
-        found = head.find(HEAD_END, start)
-        if found < 0:
+        found = HEAD_END.search(head, start)
+        if found is None:
             return start, len(head)
-        end = found + len(HEAD_END)
+        end = found.end()
     return start, end
