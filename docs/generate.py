@@ -183,7 +183,10 @@ def _parameter_row(parameter: object) -> str:
     names = [*getattr(parameter, "opts", []), *getattr(parameter, "secondary_opts", [])]
     if not is_option:
         names = [str(getattr(parameter, "metavar", None) or names[0]).upper()]
-    meaning = (getattr(parameter, "help", None) or "") + _choices(parameter)
+    meaning = (getattr(parameter, "help", None) or "").strip()
+    if meaning and not meaning.endswith("."):
+        meaning += "."
+    meaning += _choices(parameter)
     if getattr(parameter, "required", False):
         meaning += " Needed."
     if variable := getattr(parameter, "envvar", None):
