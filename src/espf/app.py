@@ -1,0 +1,169 @@
+"""Where the parts are joined: the configuration opens databases and runs engine and web side.
+
+Imports are inside the functions where they are heavy: no engine process loads Django, and a short
+command starts quickly.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+
+from espf.clock import Clock, SystemClock
+from espf.config import Config
+from espf.enginelock import engine_lock
+from espf.errors import ConfigError, StorageError
+from espf.eventlog.model import HandlerRow
+from espf.eventlog.operations import Operations
+from espf.eventlog.port import EventLog
+from espf.handlers.port import Handler, HandlerContext
+from espf.handlers.settings import HandlerSettings
+from espf.secrets import SecretBox
+
+StartHandler = Callable[[HandlerRow], tuple[Handler, HandlerSettings]]
+
+
+def open_log(config: Config, clock: Clock | None = None) -> EventLog:
+    """Open the event log for an engine. Raises StorageError."""
+    from espf.eventlog.sqlite.log import SqliteEventLog
+
+    return SqliteEventLog(config.database_path, clock or SystemClock())
+
+
+@contextmanager
+def open_operations(config: Config, clock: Clock | None = None) -> Iterator[Operations]:
+    """Open the event log for an operator. Raises StorageError."""
+    from espf.eventlog.sqlite.operations import SqliteOperations
+
+    operations = SqliteOperations(config.database_path, clock or SystemClock())
+    try:
+        yield operations
+    finally:
+        operations.close()
+
+
+def open_box(config: Config) -> SecretBox:
+    """The installation's key. Raises ConfigError or StorageError if it cannot be had."""
+    return SecretBox.for_database(config.database_path, config.key_environment)
+
+
+def open_django(config: Config) -> None:
+    """Bring Django up on the database, for registry, users and console."""
+    os.environ.update(config.environment)
+    from espf.site.start import start
+
+    start(config.database)
+
+
+def handler_starter(config: Config, clock: Clock) -> StartHandler:
+    """What makes running handlers of this installation's rows."""
+    from espf.handlers.options import read_options
+    from espf.handlers.sealing import unseal
+    from espf.handlers.types import handler_type
+
+    service_ip = None if config.service_ip is None else str(config.service_ip)
+
+    def start(row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+        kind = handler_type(row.type)
+        try:
+            options = unseal(row.options, lambda: open_box(config))
+        except StorageError as error:  # the engine retries those; this one needs the operator
+            raise ConfigError(f"Handler {row.name}: {error}") from error
+        settings = read_options(kind.settings, options, row.type)
+        context = HandlerContext(row.name, clock, service_ip)
+        return kind.start(settings, frozenset(row.subscriptions), context), settings
+
+    return start
+
+
+async def run_instance(
+    config: Config, stop: asyncio.Event, started: Callable[[], None] | None = None
+) -> None:
+    """Deliver until `stop` is set; calls `started` when the log is open.
+
+    Raises StorageError if another engine works on this database, or the log cannot be opened.
+    """
+    from espf.engine.instance import Instance
+
+    clock = SystemClock()
+    with engine_lock(config.database_path):
+        log = open_log(config, clock)
+        try:
+            engine = Instance(
+                config.instance_name,
+                log,
+                clock,
+                handler_starter(config, clock),
+                grace_s=config.grace_period_s,
+            )
+            _tame_the_collector()
+            if started is not None:
+                started()
+            await engine.run(stop)
+        finally:
+            await log.close()
+
+
+def _tame_the_collector() -> None:
+    """Collect rarely: events are freed by counting, and the default costs 2.5 us for each."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 100)
+
+
+def run_until_signalled(main: Callable[[asyncio.Event], Coroutine[object, object, None]]) -> None:
+    """Run `main` on uvloop; SIGTERM or SIGINT sets its event, a second one ends it at once."""
+    import uvloop
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _asked_to_stop, stop)
+        await main(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+def _asked_to_stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(1)  # a crash may repeat an attempt and loses none: no need to be polite twice
+    stop.set()
+
+
+def migrate_database(config: Config) -> list[str]:
+    """Make the database or bring it up to date; returns what was done."""
+    os.environ.update(config.environment)
+    from espf.schema.migrate import migrate
+
+    return migrate(str(config.database))
+
+
+def check_database(config: Config) -> None:
+    """Raise StorageError unless the database is there and of this program's version."""
+    from espf.eventlog.sqlite.connection import connect
+
+    connect(config.database_path).close()
+
+
+def run_web(
+    config: Config,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    *,
+    with_parent: bool = False,
+) -> None:
+    """Serve the web side on a listening socket until told to stop."""
+    open_django(config)
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+
+    from espf.site.server import run_server
+
+    hosts = [name.strip() for name in config.allowed_hosts.split(",") if name.strip()]
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, config.host, *hosts]
+    run_server(get_asgi_application(), listener, ready, with_parent=with_parent)

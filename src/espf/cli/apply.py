@@ -1,0 +1,44 @@
+"""`espf apply`: handlers, options and subscriptions as a file."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from espf.cli.output import say, warn
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="handlers.toml", metavar="FILE")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")
+    ] = False,
+) -> None:
+    """Make the handlers what FILE says; prints what changes.
+
+    All of it is applied, or nothing. Handlers that FILE does not name stay as they are.
+    """
+    from espf.app import open_box, open_operations
+    from espf.config import load_config, read_toml
+    from espf.handlers.configuration import read_configuration
+    from espf.handlers.differences import differences
+
+    config = load_config()
+    document = read_toml(file)
+    wanted = read_configuration(document, file.parent, os.environ)
+    with open_operations(config) as operations:
+        found = differences(
+            wanted, operations.handlers(), operations.provisioning(), open_box(config)
+        )
+        if found and not dry_run:
+            operations.apply(found.changes, found.provisioning)
+    for text in wanted.warnings:
+        warn(f"Warning: {text}")
+    for line in found.lines:
+        say(line)
+    if not found:
+        say("Nothing to change.")
+    elif dry_run:
+        say("Nothing was changed: --dry-run.")

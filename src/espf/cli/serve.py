@@ -1,0 +1,163 @@
+"""`espf serve`, and its two halves, `espf instance` and `espf web`."""
+
+import asyncio
+import json
+import socket
+import subprocess
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from espf.cli.children import ESPF, child_environment
+from espf.cli.output import say
+
+if TYPE_CHECKING:
+    from espf.config import Config
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless told.")]
+Port = Annotated[
+    int | None, typer.Option(help="Port; 8080 unless told, 0 takes any free one.", min=0, max=65535)
+]
+Name = Annotated[
+    str | None, typer.Option(help="Its name in the attempt log; the host's unless told.")
+]
+ServiceIp = Annotated[str | None, typer.Option(help="Source address of the requests.")]
+
+
+def serve(*, host: Host = None, port: Port = None) -> None:
+    """Run web side and engine: all in one.
+
+    The first start makes the database and the user admin, with the password from
+    ESPF_ADMIN_PASSWORD or a generated one that is printed once.
+    """
+    from espf.app import run_instance, run_until_signalled
+    from espf.cli.webchild import WebChild
+    from espf.enginelock import engine_lock
+    from espf.logs import set_up_logs
+
+    config = _configured(host=host, port=port)
+    set_up_logs(config.log_level, config.log_format)
+    with engine_lock(config.database_path):
+        pass  # refuse now, before anything is migrated, if an engine runs
+    with listen(config) as listener:
+        _first_start(config)
+        url = address(listener)
+
+        async def both(stop: asyncio.Event) -> None:
+            child = WebChild(config, listener)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    web_side = group.create_task(child.run())
+                    ready = group.create_task(_say_ready(child, url, config))
+                    await run_instance(config, stop)
+                    ready.cancel()
+                    web_side.cancel()
+            finally:
+                child.end()
+
+        _run(lambda stop: both(stop), run_until_signalled)
+
+
+async def _say_ready(child: Any, url: str, config: "Config") -> None:
+    await child.ready.wait()
+    say(f"ready: web side on {url}, engine on {config.database_path}")
+
+
+def instance(*, name: Name = None, service_ip: ServiceIp = None) -> None:
+    """Run the engine alone."""
+    from espf.app import run_instance, run_until_signalled
+    from espf.logs import set_up_logs
+
+    config = _configured(instance_name=name, service_ip=service_ip)
+    set_up_logs(config.log_level, config.log_format)
+
+    def started() -> None:
+        say(f"ready: instance {config.instance_name} on {config.database_path}")
+
+    _run(lambda stop: run_instance(config, stop, started), run_until_signalled)
+
+
+def web(
+    *,
+    host: Host = None,
+    port: Port = None,
+    listener_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run the web side alone."""
+    from espf.app import check_database, run_web
+    from espf.logs import set_up_logs
+
+    config = _configured(host=host, port=port)
+    set_up_logs(config.log_level, config.log_format)
+    check_database(config)
+    if listener_fd is not None:  # of `espf serve`, whose standard output waits for this line
+        with socket.socket(fileno=listener_fd) as listener:
+            run_web(config, listener, lambda: say("ready"), with_parent=True)
+        return
+    with listen(config) as listener:
+        url = address(listener)
+        run_web(config, listener, lambda: say(f"ready: web side on {url}"))
+
+
+def _configured(**given: object) -> "Config":
+    from espf.config import load_config
+
+    return load_config(given={name: value for name, value in given.items() if value is not None})
+
+
+def _run(main: Any, runner: Any) -> None:
+    """Run it; of a group of errors the first of ours is the one to tell."""
+    from espf.errors import ProvisioningError
+
+    try:
+        runner(main)
+    except BaseExceptionGroup as group:
+        ours = group.subgroup(ProvisioningError)
+        raise _first(ours or group) from group
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _first_start(config: "Config") -> None:
+    """Migrate and make the first user, in a process that ends and takes Django with it."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*ESPF, "first-start"],
+        env=child_environment(config),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise typer.Exit(1)  # it has said why on standard error
+    record = json.loads(done.stdout)
+    for line in record["done"]:
+        say(f"database: {line}")
+    if record["password"]:
+        say(f"The user {record['user']} was made. Password, shown only now: {record['password']}")
+    elif record["user"]:
+        say(f"The user {record['user']} was made with the password from ESPF_ADMIN_PASSWORD.")
+
+
+def listen(config: "Config") -> socket.socket:
+    """A listening socket. Raises ConfigError if the address cannot be used."""
+    from espf.errors import ConfigError
+
+    try:
+        found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
+        family, _, _, _, place = found[0]
+        return socket.create_server(place[:2], family=family, backlog=256)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no host's name"
+        raise ConfigError(
+            f"Cannot listen on {config.host} port {config.port}: {reason}. "
+            "Choose another with --host and --port (0 takes any free port)."
+        ) from error
+
+
+def address(listener: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
