@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 import pytest
 
 Step = bytes | str | tuple[str, bytes] | tuple[str, bytes, float]
-"""Bytes to send, "fin", "reset", "stall", ("drip", bytes): each byte in a segment of its own, or
-("endless", bytes): again and again until the client goes away; with a pause in seconds if given."""
+"""Bytes to send, or what else to do:
+
+"fin", "reset"      end the connection
+"stall"             do nothing until the client goes away
+"head"              read a request's head and no more
+("drip", bytes)     send each byte in a segment of its own, with a pause in seconds if given
+("endless", bytes)  send them again and again until the client goes away, with a pause if given
+"""
 Answer = Sequence[Step]
 
 
@@ -73,6 +79,8 @@ class ScriptedServer:
         elif isinstance(step, tuple):
             kind, text, pause_s = (*step, 0.0)[:3]
             return await self._stream(kind, text, pause_s, reader, writer)
+        elif step == "head":
+            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
         elif step == "stall":
             await reader.read()
             return True

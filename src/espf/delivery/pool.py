@@ -56,7 +56,7 @@ class Pool:
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self._give_back(waiter.result())
-            else:
+            elif waiter in self._waiters:  # or it was passed over already
                 self._waiters.remove(waiter)
             raise
 
