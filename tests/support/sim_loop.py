@@ -66,9 +66,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         self.call_at(begins, self._work, future, ends, lambda: func(*args))
         return future
 
-    def _work(
-        self, future: "asyncio.Future[Any]", ends: float, work: Callable[[], Any]
-    ) -> None:
+    def _work(self, future: "asyncio.Future[Any]", ends: float, work: Callable[[], Any]) -> None:
         if self.crashed or future.cancelled():
             return
         result, error = None, None
@@ -88,9 +86,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         self.close()
 
 
-def _hand_over(
-    future: "asyncio.Future[Any]", result: object, error: Exception | None
-) -> None:
+def _hand_over(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
     if future.done():
         return
     if error is None:

@@ -20,6 +20,8 @@ from espf.handlers.settings import HandlerSettings
 BUSY_POLL_S = 0.005
 IDLE_POLL_S = 0.012
 LOST_PAUSE_S = 1.0
+LAST_SETTLEMENT_S = 5.0
+"""How long, beyond the grace period, a stop waits for the database to take the last results."""
 BUSY_FOR_POLLS = 40
 """Polls without a change after which the log counts as idle."""
 
@@ -51,8 +53,10 @@ class Instance:
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._settler = Settler(log, clock, name, lambda: list(self._runners.values()))
+        self._ending: dict[int, asyncio.Task[None]] = {}
         self._config_version = -1
-        self._seen_anything = False
+        self._moved = True
+        """Something was committed that was not followed yet."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set, then finish within the grace period.
@@ -66,7 +70,7 @@ class Instance:
                 # Nothing of the settlement was stored; start over from what the log says.
                 _log.warning("lease.lost", instance=self.name, error=str(lost.exceptions[0]))
                 await self._give_up()
-                await asyncio.sleep(LOST_PAUSE_S)
+                await _pause(stop, LOST_PAUSE_S)
 
     async def _session(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -75,37 +79,61 @@ class Instance:
             _log.info("instance.started", instance=self.name)
             await stop.wait()
             polling.cancel()
-            for runner in self._runners.values():
-                runner.stop()
-            for i_handler in list(self._runners):
-                await self._stopped(i_handler)
+            await self._end_all(group)
             settling.cancel()
+        await self._give_up()
         _log.info("instance.stopped", instance=self.name)
+
+    async def _end_all(self, group: asyncio.TaskGroup) -> None:
+        for i_handler in list(self._runners):
+            self._end(group, i_handler)
+        ending = list(self._ending.values())
+        try:
+            async with asyncio.timeout(self._grace_s + LAST_SETTLEMENT_S):
+                for task in ending:
+                    await task
+        except TimeoutError:
+            # A full disk must not keep a stop waiting: what is not stored is tried again.
+            _log.error("instance.stopped_unsettled", instance=self.name)
+            for task in ending:
+                task.cancel()
 
     async def _give_up(self) -> None:
         for runner in self._runners.values():
             await runner.handler.close()
         self._runners.clear()
         self._tasks.clear()
+        self._ending.clear()
         self._config_version = -1
-        self._seen_anything = False
+        self._moved = True
 
     async def _poll(self, group: asyncio.TaskGroup) -> None:
         quiet = 0
         while True:
-            if self._log.changed() or not self._seen_anything:
-                self._seen_anything = True
-                quiet = 0
-                await until_stored("polling", lambda: self._follow(group))
-            else:
-                quiet += 1
+            quiet = 0 if await until_stored("polling", lambda: self._look(group)) else quiet + 1
             await asyncio.sleep(BUSY_POLL_S if quiet < BUSY_FOR_POLLS else IDLE_POLL_S)
+
+    async def _look(self, group: asyncio.TaskGroup) -> bool:
+        self._moved = self._log.changed() or self._moved
+        if not self._moved:
+            return False
+        self._moved = False
+        try:
+            await self._follow(group)
+        except BaseException:
+            self._moved = True
+            raise
+        return True
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
         version = await self._log.config_version()
         if version != self._config_version:
-            await self._configure(group)
             self._config_version = version
+            try:
+                await self._configure(group)
+            except BaseException:
+                self._config_version = -1
+                raise
         horizon = await self._log.horizon()
         for runner in self._runners.values():
             runner.log_moved(horizon)
@@ -116,13 +144,12 @@ class Instance:
         wanted = {row.i_handler: row for row in await self._log.handlers() if row.enabled}
         for i_handler, runner in list(self._runners.items()):
             if not _same_but_pause(wanted.get(i_handler), runner.row):
-                runner.stop()
-                await self._stopped(i_handler)
+                self._end(group, i_handler)
         for i_handler, row in wanted.items():
             running = self._runners.get(i_handler)
             if running is None:
                 await self._start(group, row)
-            else:
+            elif i_handler not in self._ending:
                 if running.flow.paused != row.paused:
                     running.flow.set_paused(row.paused)
                 await running.apply_skips()
@@ -133,6 +160,18 @@ class Instance:
         except (ConfigError, HandlerError) as error:
             _log.error("handler.unusable", handler=row.name, error=str(error))
             return
+        try:
+            runner = await self._prepare(row, handler, settings)
+        except BaseException:
+            await handler.close()
+            raise
+        self._runners[row.i_handler] = runner
+        self._tasks[row.i_handler] = group.create_task(runner.run(self._grace_s))
+        _log.info("handler.started", handler=row.name, type=row.type)
+
+    async def _prepare(
+        self, row: HandlerRow, handler: Handler, settings: HandlerSettings
+    ) -> Runner:
         flow = Flow(
             row,
             settings,
@@ -142,17 +181,33 @@ class Instance:
         )
         runner = Runner(flow, handler, self._log, self._random)
         await runner.prepare(await self._log.take_lanes(row.i_handler, self.name))
-        self._runners[row.i_handler] = runner
-        self._tasks[row.i_handler] = group.create_task(runner.run(self._grace_s))
-        _log.info("handler.started", handler=row.name, type=row.type)
+        return runner
 
-    async def _stopped(self, i_handler: int) -> None:
+    def _end(self, group: asyncio.TaskGroup, i_handler: int) -> None:
+        """Stop a handler without waiting: the others go on meanwhile."""
+        if i_handler not in self._ending:
+            self._runners[i_handler].stop()
+            self._ending[i_handler] = group.create_task(self._ended(i_handler))
+
+    async def _ended(self, i_handler: int) -> None:
         """Wait for a stopping runner, commit its last results, close its connections."""
-        await self._tasks.pop(i_handler)
+        await self._tasks[i_handler]
         await self._settler.flush()
         runner = self._runners.pop(i_handler)
+        del self._tasks[i_handler], self._ending[i_handler]
         await runner.handler.close()
         _log.info("handler.stopped", handler=runner.row.name)
+        # It may be wanted again, with other options.
+        self._config_version = -1
+        self._moved = True
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
 
 
 def _same_but_pause(row: HandlerRow | None, running: HandlerRow) -> bool:

@@ -44,6 +44,8 @@ class Sender:
     def wake(self) -> None:
         """There is something to send: set idle workers to it, make more if there are too few."""
         flow = self._flow
+        if flow.stopping:
+            return
         wanted = len(flow.ready) + (flow.probe is not None)
         while wanted > 0 and self._idle:
             waiter = self._idle.popleft()
@@ -72,7 +74,9 @@ class Sender:
     def _next_item(self) -> Item | None:
         flow = self._flow
         probe = flow.probe
-        if probe is None and (flow.blocked or not flow.ready):
+        if flow.stopping or flow.paused:
+            return None
+        if probe is None and (flow.breaker.is_open or not flow.ready):
             return None
         if self._bucket is not None and not self._bucket.take(flow.clock.monotonic()):
             self._tokens_wanted.set()

@@ -49,7 +49,7 @@ class Settler:
             settlement = Settlement(self._instance, self._clock.now_us())
             parts = [contribute(runner, settlement) for runner in self._runners()]
             if settlement:
-                # Once begun it runs to its end: a cancelled wait must not tear commit and release.
-                await asyncio.shield(until_stored("settling", lambda: self._log.settle(settlement)))
+                # Cancelled only when all memory is dropped, so commit and release cannot part.
+                await until_stored("settling", lambda: self._log.settle(settlement))
             for part in parts:
                 part.committed()
