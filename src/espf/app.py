@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from espf.clock import Clock, SystemClock
 from espf.config import Config
@@ -19,11 +20,12 @@ from espf.errors import ConfigError, StorageError
 from espf.eventlog.model import HandlerRow
 from espf.eventlog.operations import Operations
 from espf.eventlog.port import EventLog
-from espf.handlers.port import Handler, HandlerContext
-from espf.handlers.settings import HandlerSettings
-from espf.secrets import SecretBox
 
-StartHandler = Callable[[HandlerRow], tuple[Handler, HandlerSettings]]
+if TYPE_CHECKING:
+    from espf.engine.instance import StartHandler
+    from espf.handlers.port import Handler
+    from espf.handlers.settings import HandlerSettings
+    from espf.secrets import SecretBox
 
 
 def open_log(config: Config, clock: Clock | None = None) -> EventLog:
@@ -45,8 +47,10 @@ def open_operations(config: Config, clock: Clock | None = None) -> Iterator[Oper
         operations.close()
 
 
-def open_box(config: Config) -> SecretBox:
+def open_box(config: Config) -> "SecretBox":
     """The installation's key. Raises ConfigError or StorageError if it cannot be had."""
+    from espf.secrets import SecretBox
+
     return SecretBox.for_database(config.database_path, config.key_environment)
 
 
@@ -58,15 +62,16 @@ def open_django(config: Config) -> None:
     start(config.database)
 
 
-def handler_starter(config: Config, clock: Clock) -> StartHandler:
+def handler_starter(config: Config, clock: Clock) -> "StartHandler":
     """What makes running handlers of this installation's rows."""
     from espf.handlers.options import read_options
+    from espf.handlers.port import HandlerContext
     from espf.handlers.sealing import unseal
     from espf.handlers.types import handler_type
 
     service_ip = None if config.service_ip is None else str(config.service_ip)
 
-    def start(row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+    def start(row: HandlerRow) -> "tuple[Handler, HandlerSettings]":
         kind = handler_type(row.type)
         try:
             options = unseal(row.options, lambda: open_box(config))

@@ -18,7 +18,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from espf.database_url import DEFAULT_URL, DatabaseUrl
 from espf.errors import ConfigError
-from espf.secrets import KEY_FILE_VARIABLE, KEY_VARIABLE
 
 FILE_VARIABLE = "ESPF_CONFIG"
 PREFIX = "ESPF_"
@@ -98,6 +97,11 @@ class Config(BaseSettings):
     @property
     def key_environment(self) -> dict[str, str]:
         """Where the key is, in the words of `espf.secrets`."""
+        from espf.secrets import (  # noqa: PLC0415 - cryptography takes long to load
+            KEY_FILE_VARIABLE,
+            KEY_VARIABLE,
+        )
+
         found = {}
         if self.secret_key is not None:
             found[KEY_VARIABLE] = self.secret_key.get_secret_value()

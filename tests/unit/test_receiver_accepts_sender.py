@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from espf.delivery.signing import Authenticator, BasicAuth, CustomAuth, SignatureAuth, date_header
 from espf.receiver.auth import verify
-from espf.receiver.options import Profile, ReceiverOptions
+from espf.receiver.methods import Profile
+from espf.receiver.options import ReceiverOptions
 from espf.receiver.request import Request
 
 NOW_US = 1_523_546_640_000_000

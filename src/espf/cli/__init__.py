@@ -1,0 +1,1 @@
+"""The command line: thin edges over the functions that console and API use, too."""

@@ -47,10 +47,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     *,
-    debug: Annotated[  # noqa: ARG001 - taken out of the arguments by `run`; here for the help
-        bool, typer.Option(DEBUG, help="Show tracebacks.")
-    ] = False,
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks.")] = False,
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:

@@ -3,12 +3,12 @@
 import typer
 
 from espf.cli.output import print_json, say, warn
-from espf.config import load_config
 
 
 def migrate() -> None:
     """Make the database, or bring it up to date."""
     from espf.app import migrate_database
+    from espf.config import load_config
 
     config = load_config()
     done = migrate_database(config)
@@ -20,6 +20,7 @@ def migrate() -> None:
 def first_start() -> None:
     """Migrate and make the user admin if there is no user; prints a record for `espf serve`."""
     from espf.app import migrate_database, open_django
+    from espf.config import load_config
     from espf.errors import ConfigError
 
     config = load_config()

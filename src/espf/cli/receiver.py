@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from espf.errors import ConfigError, ProvisioningError
-from espf.receiver.options import AuthMethod, Profile, receiver_options
-from espf.receiver.server import run
+from espf.receiver.methods import AuthMethod, Profile
 
 receiver_app = typer.Typer(add_completion=False)
 
@@ -52,6 +51,9 @@ def receiver(
     Repeats are told by i_event. With --status, --drop, --fail-rate and --delay it misbehaves, so
     that you can watch a handler cope.
     """
+    from espf.receiver.options import receiver_options
+    from espf.receiver.server import run
+
     try:
         options = receiver_options(
             host=host,

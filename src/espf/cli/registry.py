@@ -18,9 +18,7 @@ registry_app = typer.Typer(
     help="Customers, accounts, products and SIM cards.",
 )
 
-Entity = Annotated[
-    str, typer.Argument(help="customer, account, product, sim_card or environment.")
-]
+Entity = Annotated[str, typer.Argument(help="customer, account, product, sim_card or environment.")]
 Key = Annotated[str, typer.Argument(help="The numeric i_… key, or id=…, imsi=…, name=….")]
 Fields = Annotated[
     list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Fields by the API's names.")

@@ -55,7 +55,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
             finally:
                 child.end()
 
-        _run(lambda stop: both(stop), run_until_signalled)
+        _run(both, run_until_signalled)
 
 
 async def _say_ready(child: Any, url: str, config: "Config") -> None:

@@ -21,7 +21,9 @@ _PORTION = 500
 def tail(
     *,
     handler: Annotated[str | None, typer.Option(help="Only this handler's.")] = None,
-    types: Annotated[list[str] | None, typer.Option("--type", help="Event type or pattern.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="Event type or pattern.")
+    ] = None,
     lines: Annotated[int, typer.Option(help="So many of the latest first.", min=0)] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON record a line.")] = False,
 ) -> None:

@@ -121,11 +121,11 @@ class _Reading:
         if kind is None:
             return
         given = self._options(table, kind, place)
-        settings = given and self._attempt(
-            place, lambda: read_options(kind.settings, given, kind.name)
-        )
-        types = self._subscriptions(table, kind, settings or None, place)
-        if len(self.problems) > before or not settings or types is None or not given:
+        if given is None:
+            return
+        settings = self._attempt(place, lambda: read_options(kind.settings, given, kind.name))
+        types = self._subscriptions(table, kind, settings or _half_read(kind, given), place)
+        if len(self.problems) > before or settings is None or types is None:
             return
         self._advise(place, kind, settings, types)
         self.wanted.handlers.append(_wanted(table, kind, given, types))
@@ -168,7 +168,7 @@ class _Reading:
         self,
         table: Mapping[str, Any],
         kind: HandlerType,
-        settings: HandlerSettings | None,
+        settings: HandlerSettings,
         place: str,
     ) -> frozenset[str] | None:
         names = _names_of(table.get("subscriptions"))
@@ -176,7 +176,6 @@ class _Reading:
             self.problems.append(
                 f'{place}: subscriptions must be a list of event types, or "{ALL}".'
             )
-        if names is None or settings is None:
             return None
         return self._attempt(place, lambda: kind.resolve(settings, list(names)))
 
@@ -229,6 +228,15 @@ def _wanted(
         options=options,
         secrets=secret_names(kind.settings),
     )
+
+
+def _half_read(kind: HandlerType, given: Mapping[str, object]) -> HandlerSettings:
+    """Settings of options that are partly wrong, good enough to check the subscriptions by."""
+    defaults = {of.alias: of.default for of in kind.settings.model_fields.values()}
+    fit: dict[str, Any] = {
+        name: value for name, value in given.items() if type(value) is type(defaults.get(name))
+    }
+    return kind.settings.model_construct(None, **fit)
 
 
 def _place(name: str) -> str:

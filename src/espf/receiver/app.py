@@ -16,7 +16,8 @@ from espf.errors import StorageError
 from espf.receiver.auth import verify
 from espf.receiver.dedupe import Seen, SeenInFile, SeenInMemory
 from espf.receiver.failures import Failures, Fault
-from espf.receiver.options import AuthMethod, ReceiverOptions
+from espf.receiver.methods import AuthMethod
+from espf.receiver.options import ReceiverOptions
 from espf.receiver.record import Entry, Recorder
 from espf.receiver.request import MAX_BODY_BYTES, Received, Refusal, Request, parse
 

@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import assert_never
 
-from espf.receiver.options import AuthMethod, Profile, ReceiverOptions
+from espf.receiver.methods import AuthMethod, Profile
+from espf.receiver.options import ReceiverOptions
 from espf.receiver.request import Refusal, Request
 
 _DATE_FORM = "%a, %d %b %Y %H:%M:%S GMT"

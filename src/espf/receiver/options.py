@@ -1,29 +1,12 @@
 """What an `espf receiver` is told: where to listen, what to demand, how to fail."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from espf.errors import ConfigError
-
-
-class AuthMethod(StrEnum):
-    """The four methods of the handbook (`EventSender.AuthMethod`, domain 2.4)."""
-
-    BASIC = "Basic"
-    CUSTOM = "Custom"
-    SIGNATURE = "Signature"
-    NONE = "None"
-
-
-class Profile(StrEnum):
-    """What a signature covers (`EventSender.SignatureAuth.Profile`, domain 2.4)."""
-
-    DATE_VALUE = "date-value"
-    DATE_LINE = "date-line"
-    HMAC_SHA256 = "hmac-sha256"
+from espf.receiver.methods import AuthMethod, Profile
 
 
 class ReceiverOptions(BaseModel):

@@ -26,9 +26,7 @@ def create_user(name: str, password: str, *, admin: bool = False) -> None:
     model = get_user_model()
     user = model(username=name, is_staff=admin, is_superuser=admin)
     try:
-        model.username_validator(name)
-        if len(name) > 150:
-            raise ValidationError("Enter a name of at most 150 characters.")
+        user.full_clean(exclude=["password"], validate_unique=False)
         validate_password(password, user)
     except ValidationError as error:
         raise ConfigError("The user cannot be made:", error.messages) from error
