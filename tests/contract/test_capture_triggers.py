@@ -1,0 +1,260 @@
+"""Each rule, on a real database: the change that raises it, and what the event then says."""
+
+import pytest
+
+import registry_rig
+from espf.capture.rules import rules
+
+ACCOUNT_1 = {"i_account": 1, "i_customer": 1}
+ACCOUNT_3 = {"i_account": 3, "i_customer": 2}
+IMSI = "00101000000000"
+
+
+@pytest.fixture
+def rig(tmp_path):
+    with registry_rig.registry(tmp_path) as rig:
+        registry_rig.populate(rig)
+        yield rig
+
+
+def moved(column, before, after):
+    return {f"prev_{column}": before, f"curr_{column}": after}
+
+
+def status(before, after):
+    return moved("bill_status", before, after)
+
+
+CASES = [
+    # (set up, the change, events as (type, variables))
+    (
+        "",
+        "INSERT INTO accounts (i_customer, id) VALUES (1, '9')",
+        [("Account/New", {"i_account": 4, "i_customer": 1, "id": "9", "i_product": None})],
+    ),
+    (
+        "",
+        "INSERT INTO accounts (i_customer, id, i_product, i_sim_card) VALUES (1, '9', 2, 1)",
+        [
+            ("Account/New", {"i_account": 4, "i_customer": 1, "id": "9", "i_product": 2}),
+            (
+                "Account/SIMCardAssignment",
+                {"i_account": 4, "i_customer": 1}
+                | moved("i_sim_card", None, 1)
+                | moved("imsi", None, f"{IMSI}1"),
+            ),
+            (
+                "SIM/Status/Changed",
+                {"i_sim_card": 1, "imsi": f"{IMSI}1", "i_account": 4}
+                | moved("status", "available", "used"),
+            ),
+        ],
+    ),
+    ("", "UPDATE accounts SET id = '9' WHERE i_account = 1",
+     [("Account/ID/Changed", ACCOUNT_1 | moved("id", "100", "9"))]),
+    ("", "UPDATE accounts SET i_product = 2 WHERE i_account = 1",
+     [("Account/Product/Changed", ACCOUNT_1 | moved("i_product", 1, 2))]),
+    ("", "UPDATE accounts SET password = 'x' WHERE i_account = 1",
+     [("Account/Password/Changed", ACCOUNT_1)]),
+    ("", "UPDATE accounts SET h323_password = 'x' WHERE i_account = 1",
+     [("Account/ServicePassword/Changed", ACCOUNT_1)]),
+    ("", "UPDATE accounts SET activation_date = '2026-01-02' WHERE i_account = 1",
+     [("Account/ActivationDate/Changed",
+       ACCOUNT_1 | moved("activation_date", None, "2026-01-02"))]),
+    ("", "UPDATE accounts SET expiration_date = '2026-01-02' WHERE i_account = 1",
+     [("Account/ExpirationDate/Changed",
+       ACCOUNT_1 | moved("expiration_date", None, "2026-01-02"))]),
+    ("", "UPDATE accounts SET balance = 1.5 WHERE i_account = 3",
+     [("Account/BalanceChanged", ACCOUNT_3 | {"billing_entity_id": 3} | moved("balance", 0, 1.5))]),
+    ("", "UPDATE accounts SET blocked = 'Y' WHERE i_account = 1",
+     [("Account/Blocked", ACCOUNT_1 | moved("blocked", "N", "Y"))]),
+    ("UPDATE accounts SET blocked = 'Y'", "UPDATE accounts SET blocked = 'N' WHERE i_account = 1",
+     [("Account/Unblocked", ACCOUNT_1 | moved("blocked", "Y", "N"))]),
+    ("", "UPDATE accounts SET bill_status = 'S' WHERE i_account = 1",
+     [("Account/Status/Suspended", ACCOUNT_1 | status("O", "S")),
+      ("Account/Status/Changed", ACCOUNT_1 | status("O", "S"))]),
+    ("UPDATE accounts SET bill_status = 'S'",
+     "UPDATE accounts SET bill_status = 'O' WHERE i_account = 1",
+     [("Account/Status/SuspensionRemoved", ACCOUNT_1 | status("S", "O")),
+      ("Account/Status/Changed", ACCOUNT_1 | status("S", "O"))]),
+    ("", "UPDATE accounts SET bill_status = 'C' WHERE i_account = 1",
+     [("Account/Status/Closed", ACCOUNT_1 | {"id": "100"} | status("O", "C")),
+      ("Account/Status/Changed", ACCOUNT_1 | status("O", "C"))]),
+    ("UPDATE accounts SET bill_status = 'I'",
+     "UPDATE accounts SET bill_status = 'O' WHERE i_account = 1",
+     [("Account/Status/Changed", ACCOUNT_1 | status("I", "O"))]),
+    ("", "DELETE FROM accounts WHERE i_account = 1",
+     [("Account/Status/Closed", ACCOUNT_1 | {"id": "100"} | status("O", "C"))]),
+    ("UPDATE accounts SET bill_status = 'C'", "DELETE FROM accounts WHERE i_account = 1", []),
+    ("", "DELETE FROM accounts WHERE i_account = 3",
+     [("Account/SIMCardAssignment",
+       ACCOUNT_3 | moved("i_sim_card", 3, None) | moved("imsi", f"{IMSI}3", None)),
+      ("Account/Status/Closed", ACCOUNT_3 | {"id": "300"} | status("O", "C")),
+      ("SIM/Status/Changed",
+       {"i_sim_card": 3, "imsi": f"{IMSI}3"} | moved("status", "used", "available"))]),
+    ("", "UPDATE accounts SET i_sim_card = 1 WHERE i_account = 3",
+     [("Account/SIMCardAssignment",
+       ACCOUNT_3 | moved("i_sim_card", 3, 1) | moved("imsi", f"{IMSI}3", f"{IMSI}1")),
+      ("SIM/Status/Changed",
+       {"i_sim_card": 3, "imsi": f"{IMSI}3"} | moved("status", "used", "available")),
+      ("SIM/Status/Changed",
+       {"i_sim_card": 1, "imsi": f"{IMSI}1", "i_account": 3}
+       | moved("status", "available", "used"))]),
+    ("", "INSERT INTO customers (name) VALUES ('Cid')",
+     [("Customer/New", {"i_customer": 3, "name": "Cid"})]),
+    ("", "UPDATE customers SET name = 'Eve' WHERE i_customer = 1",
+     [("Customer/Name/Changed", {"i_customer": 1} | moved("name", "Ann", "Eve"))]),
+    ("", "UPDATE customers SET balance = 7 WHERE i_customer = 1",
+     [("Customer/BalanceChanged",
+       {"i_customer": 1, "billing_entity_id": 1} | moved("balance", 0, 7))]),
+    ("", "UPDATE customers SET credit_limit = 0 WHERE i_customer = 1",
+     [("Customer/ZeroAvailableFunds", {"i_customer": 1} | moved("available_funds", 100, 0))]),
+    ("UPDATE customers SET credit_limit = 0",
+     "UPDATE customers SET credit_limit = NULL WHERE i_customer = 1",
+     [("Customer/AvailableFundsAppear", {"i_customer": 1} | moved("available_funds", 0, None))]),
+    ("", "UPDATE customers SET blocked = 'Y' WHERE i_customer = 1",
+     [("Customer/Blocked", {"i_customer": 1} | moved("blocked", "N", "Y"))]),
+    ("UPDATE customers SET blocked = 'Y'",
+     "UPDATE customers SET blocked = 'N' WHERE i_customer = 1",
+     [("Customer/Unblocked", {"i_customer": 1} | moved("blocked", "Y", "N"))]),
+    ("", "UPDATE customers SET limited = 'Y' WHERE i_customer = 1",
+     [("Customer/Status/Limited", {"i_customer": 1} | moved("limited", "N", "Y")),
+      ("Customer/Status/Changed", {"i_customer": 1} | status("O", "O"))]),
+    *(
+        (
+            f"UPDATE customers SET bill_status = '{before}'",
+            f"UPDATE customers SET bill_status = '{after}' WHERE i_customer = 1",
+            [
+                *([(f"Customer/Status/{name}", {"i_customer": 1} | status(before, after))]
+                  if name else []),
+                ("Customer/Status/Changed", {"i_customer": 1} | status(before, after)),
+            ],
+        )
+        for before, after, name in [
+            ("O", "S", "Suspended"), ("S", "O", "Unsuspend"), ("D", "O", "Activated"),
+            ("O", "D", "Deactivated"), ("O", "E", "Exported"), ("E", "O", "Imported"),
+            ("S", "C", "Closed"), ("C", "O", ""),
+        ]
+    ),
+    ("DELETE FROM accounts", "DELETE FROM customers WHERE i_customer = 2",
+     [("Customer/Status/Closed", {"i_customer": 2} | status("O", "C"))]),
+    ("", "INSERT INTO sim_cards (imsi) VALUES ('123456')",
+     [("SIM/New", {"i_sim_card": 4, "imsi": "123456"})]),
+    ("", "UPDATE sim_cards SET ki = 'secret' WHERE i_sim_card = 1",
+     [("SIM/Changed", {"i_sim_card": 1, "imsi": f"{IMSI}1"})]),
+    ("", "UPDATE sim_cards SET ki = 'secret' WHERE i_sim_card = 3",
+     [("SIM/Changed", {"i_sim_card": 3, "imsi": f"{IMSI}3", "i_account": 3})]),
+    ("", "UPDATE sim_cards SET status = 'disposed' WHERE i_sim_card = 1",
+     [("SIM/Status/Changed",
+       {"i_sim_card": 1, "imsi": f"{IMSI}1"} | moved("status", "available", "disposed"))]),
+    ("", "DELETE FROM sim_cards WHERE i_sim_card = 1",
+     [("SIM/Deleted", {"i_sim_card": 1, "imsi": f"{IMSI}1"})]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "change", "expected"), CASES, ids=lambda case: str(case)[:60])
+def test_a_change_raises_its_events_in_order_with_their_variables(rig, before, change, expected):
+    if before:
+        rig.sql(before)
+        rig.events()
+    rig.sql(change)
+    assert [(event.event_type, event.variables) for event in rig.events()] == expected
+
+
+@pytest.mark.parametrize(("before", "change", "expected"), CASES, ids=lambda case: str(case)[:60])
+def test_without_a_subscription_there_is_no_row(rig, before, change, expected):
+    rig.sql("DELETE FROM capture_gate")
+    if before:
+        rig.sql(before)
+    rig.sql(change)
+    assert rig.events() == []
+
+
+def test_the_cases_above_raise_every_type_that_the_rules_know():
+    raised = {name for _, _, expected in CASES for name, _ in expected}
+    funds = {"Account/ZeroAvailableFunds", "Account/AvailableFundsAppear"}  # in test_capture_funds
+    assert raised | funds == rules().event_types
+
+
+def test_a_write_by_the_plain_shell_is_captured(rig):
+    assert rig.shell("UPDATE accounts SET blocked = 'Y' WHERE id = '300';") == ""
+    [event] = rig.events()
+    assert event.event_type == "Account/Blocked"
+    assert (event.entity, event.entity_id, event.lane, event.i_env) == ("account", 3, 3, 1)
+    assert event.has_sim == 1
+
+
+def test_a_rolled_back_change_leaves_no_event(rig):
+    rig.shell("BEGIN; UPDATE accounts SET blocked = 'Y'; ROLLBACK;")
+    assert rig.events() == []
+
+
+def test_writing_the_same_values_again_raises_nothing(rig):
+    for table in ("accounts", "customers", "sim_cards"):
+        columns = [row[1] for row in rig.sql(f"PRAGMA table_info({table})")]
+        rig.sql(f"UPDATE {table} SET {', '.join(f'{name} = {name}' for name in columns)}")
+    assert rig.events() == []
+
+
+def test_only_the_subscribed_types_of_one_change_are_written(rig):
+    rig.subscribe("Account/Status/Changed")
+    rig.sql("UPDATE accounts SET bill_status = 'C', blocked = 'Y' WHERE i_account = 1")
+    assert rig.types() == ["Account/Status/Changed"]
+
+
+def test_one_update_of_many_columns_raises_its_events_in_the_order_of_the_rules(rig):
+    rig.sql(
+        "UPDATE accounts SET bill_status = 'C', blocked = 'Y', balance = 20, i_sim_card = 1,"
+        " h323_password = 'b', password = 'a', i_product = 2, id = '9',"
+        " expiration_date = '2026-02-02', activation_date = '2026-01-01' WHERE i_account = 3"
+    )
+    assert rig.types() == [
+        "Account/ID/Changed",
+        "Account/SIMCardAssignment",
+        "Account/Product/Changed",
+        "Account/Password/Changed",
+        "Account/ServicePassword/Changed",
+        "Account/ActivationDate/Changed",
+        "Account/ExpirationDate/Changed",
+        "Account/BalanceChanged",
+        "Account/ZeroAvailableFunds",
+        "Account/Blocked",
+        "Account/Status/Closed",
+        "Account/Status/Changed",
+        "SIM/Status/Changed",
+        "SIM/Status/Changed",
+    ]
+
+
+def test_the_order_is_the_same_for_a_process_that_reads_the_schema_anew(rig):
+    change = "UPDATE accounts SET bill_status = 'S', blocked = 'Y', id = 'q' WHERE i_account = 3;"
+    assert rig.shell(change) == ""
+    assert rig.types() == [
+        "Account/ID/Changed",
+        "Account/Blocked",
+        "Account/Status/Suspended",
+        "Account/Status/Changed",
+    ]
+
+
+def test_has_sim_holds_before_or_after_the_change(rig):
+    rig.sql("UPDATE accounts SET i_sim_card = NULL WHERE i_account = 3")
+    rig.sql("UPDATE accounts SET blocked = 'Y' WHERE i_account = 3")
+    rig.sql("UPDATE accounts SET i_sim_card = 1 WHERE i_account = 3")
+    found = [(event.event_type, event.has_sim) for event in rig.events() if event.entity != "sim"]
+    assert found == [
+        ("Account/SIMCardAssignment", 1),
+        ("Account/Blocked", 0),
+        ("Account/SIMCardAssignment", 1),
+    ]
+
+
+def test_the_lane_is_the_key_modulo_64(rig):
+    rig.sql("INSERT INTO customers (i_customer, name) VALUES (64 * 7 + 5, 'lane')")
+    assert [event.lane for event in rig.events()] == [5]
+
+
+def test_keys_are_never_reused(rig):
+    rig.sql("DELETE FROM accounts WHERE i_account = 3")
+    rig.sql("INSERT INTO accounts (i_customer, id) VALUES (1, 'new')")
+    assert rig.sql("SELECT max(i_account) FROM accounts") == [(4,)]
