@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from espf.delivery.address import Address, resolve
 from espf.delivery.connection import Connection
-from espf.delivery.errors import FOREIGN, ConnectFailed, DeliveryError, translated
+from espf.delivery.errors import FOREIGN, ConnectFailed, DeliveryError, TlsFailed, translated
 from espf.delivery.model import ClientOptions, Target
 from espf.delivery.tls import TlsOptions, TlsWire, context
 
@@ -94,14 +94,20 @@ class Dialer:
             ) from error
 
     async def _attach(self, connection: Connection, sock: socket.socket, address: Address) -> None:
-        loop = asyncio.get_running_loop()
+        place = self._place(address)
         try:
             if self._tls is None:
+                loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: connection, sock=sock)
-                return
-            await self._shake_hands(self._tls, connection, sock)
+            else:
+                await self._shake_hands(self._tls, connection, sock)
+        except ConnectionError as error:
+            ended = error.strerror or "no reason given"
+            raise TlsFailed(
+                f"{place} ended the connection before TLS was set up: {ended}"
+            ) from error
         except FOREIGN as error:
-            raise translated(error, self._place(address), sent=False) from error
+            raise translated(error, place, sent=False) from error
 
     async def _shake_hands(
         self, tls: ssl.SSLContext, connection: Connection, sock: socket.socket

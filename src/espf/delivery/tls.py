@@ -110,10 +110,9 @@ class TlsWire(asyncio.Protocol):
 
     # What the transport below calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP
         """Begin the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport  # uvloop's is no child of asyncio.Transport, only like it
         self._shake_hands()
 
     def data_received(self, data: bytes) -> None:
