@@ -126,17 +126,16 @@ class Instance:
         return True
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
-        version = await self._log.config_version()
-        if version != self._config_version:
-            self._config_version = version
+        standing = await self._log.standing()
+        if standing.config_version != self._config_version:
+            self._config_version = standing.config_version
             try:
                 await self._configure(group)
             except BaseException:
                 self._config_version = -1
                 raise
-        horizon = await self._log.horizon()
         for runner in self._runners.values():
-            runner.log_moved(horizon)
+            runner.log_moved(standing.horizon)
 
     # ---- configuration ----
 
@@ -152,7 +151,7 @@ class Instance:
             elif i_handler not in self._ending:
                 if running.flow.paused != row.paused:
                     running.flow.set_paused(row.paused)
-                await running.apply_skips()
+                await running.operator_acted()
 
     async def _start(self, group: asyncio.TaskGroup, row: HandlerRow) -> None:
         try:

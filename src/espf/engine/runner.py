@@ -75,9 +75,8 @@ class Runner:
         self._stopping.set()
 
     def log_moved(self, horizon: int) -> None:
-        """There may be events up to `horizon`, and parked ones may have changed."""
+        """There may be events up to `horizon`."""
         self.flow.horizon = horizon
-        self.flow.look_for_due = True
         self.flow.fed.set()
 
     def go_on(self) -> None:
@@ -86,9 +85,11 @@ class Runner:
         if self._sender is not None:
             self._sender.wake()
 
-    async def apply_skips(self) -> None:
-        """An operator may have skipped events that are in memory but not sent."""
+    async def operator_acted(self) -> None:
+        """Parked events may be due, and events in memory that are not sent may be skipped."""
         flow, window = self.flow, self.flow.window
+        flow.look_for_due = True
+        flow.fed.set()
         asked = await self._log.skips(
             self.row.i_handler, window.read_to - window.lag, window.read_to
         )

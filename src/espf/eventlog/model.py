@@ -51,6 +51,15 @@ class HandlerState:
         return self.stopped_us + max(0, now_us - self.stopped_since_us)
 
 
+class Standing(NamedTuple):
+    """What an instance polls for."""
+
+    horizon: int
+    """Highest `i_event` below which no event can appear any more."""
+    config_version: int
+    """Moves with every change of a handler, and when an operator skips or resends events."""
+
+
 class LaneLease(NamedTuple):
     """A lane that this instance owns, and how far it is settled."""
 

@@ -14,6 +14,7 @@ from espf.eventlog.model import (
     HandlerState,
     LaneLease,
     Settlement,
+    Standing,
 )
 from espf.events.model import Event
 
@@ -24,11 +25,8 @@ class EventLog(Protocol):
     def changed(self) -> bool:
         """Whether anything was committed since the last call. Cheap: asked 50 times a second."""
 
-    async def horizon(self) -> int:
-        """Highest `i_event` below which no event can appear any more."""
-
-    async def config_version(self) -> int:
-        """Moves with every change of the handlers."""
+    async def standing(self) -> Standing:
+        """How far the log may be read, and the version of the handlers' configuration."""
 
     async def handlers(self) -> list[HandlerRow]:
         """All handlers, by name."""

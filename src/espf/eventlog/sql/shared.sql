@@ -1,7 +1,8 @@
 -- Statements that both engines understand. Parameters are :name.
 
--- name: config_version
-SELECT value FROM espf_meta WHERE name = 'config_version';
+-- name: standing
+SELECT (SELECT coalesce(max(i_event), 0) FROM event),
+    (SELECT value FROM espf_meta WHERE name = 'config_version');
 
 -- name: schema_version
 SELECT value FROM espf_meta WHERE name = 'schema_version';

@@ -15,6 +15,7 @@ from espf.eventlog.model import (
     HandlerState,
     LaneLease,
     Settlement,
+    Standing,
 )
 from espf.eventlog.sqlite import reading, settling
 from espf.eventlog.sqlite.connection import connect, transaction, translated
@@ -48,13 +49,9 @@ class SqliteEventLog:
         self._seen_version = version
         return moved
 
-    async def horizon(self) -> int:
-        """Highest `i_event`: SQLite commits one after the other, so nothing appears below it."""
-        return await self._read(reading.horizon)
-
-    async def config_version(self) -> int:
-        """Moves with every change of the handlers."""
-        return await self._read(reading.config_version)
+    async def standing(self) -> Standing:
+        """How far the log may be read: SQLite commits in the order of `i_event`, so to its end."""
+        return await self._read(reading.standing)
 
     async def handlers(self) -> list[HandlerRow]:
         """All handlers, by name."""

@@ -11,6 +11,7 @@ from espf.eventlog.model import (
     HandlerRow,
     HandlerState,
     ParkedEvent,
+    Standing,
 )
 from espf.eventlog.statements import statements
 from espf.events.model import Event
@@ -19,14 +20,9 @@ _SQL = statements("sqlite")
 _EVENT_FIELDS = len(Event._fields)
 
 
-def horizon(reader: sqlite3.Connection) -> int:
-    """Highest `i_event` in the log, 0 when it is empty."""
-    return int(reader.execute(_SQL["horizon"]).fetchone()[0])
-
-
-def config_version(reader: sqlite3.Connection) -> int:
-    """Number that moves with every change of the handlers."""
-    return int(reader.execute(_SQL["config_version"]).fetchone()[0])
+def standing(reader: sqlite3.Connection) -> Standing:
+    """End of the log (0 when it is empty) and version of the configuration."""
+    return Standing(*reader.execute(_SQL["standing"]).fetchone())
 
 
 def handlers(reader: sqlite3.Connection) -> list[HandlerRow]:

@@ -53,6 +53,7 @@ def retry(connection: sqlite3.Connection, found: list[EventStatus], now_us: int)
             changed += connection.execute(_SQL["due_now"], bound).rowcount
         elif one.status in {"failed", "finished", "skipped"}:
             changed += connection.execute(_SQL["send_again"], bound).rowcount
+    connection.execute(_SQL["bump_config_version"])
     return changed
 
 
