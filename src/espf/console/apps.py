@@ -1,0 +1,28 @@
+"""Django app of the console."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.apps import AppConfig
+
+from espf.clock import SystemClock
+from espf.eventlog.operations import Operations
+from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.registry.storage import database_path
+
+
+class ConsoleConfig(AppConfig):
+    """Login, dashboard, details of events."""
+
+    name = "espf.console"
+    label = "espf_console"
+
+
+@contextmanager
+def open_operations() -> Iterator[Operations]:
+    """The event log of the database that Django is on. Raises StorageError."""
+    operations = SqliteOperations(database_path(), SystemClock())
+    try:
+        yield operations
+    finally:
+        operations.close()
