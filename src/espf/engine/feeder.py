@@ -5,6 +5,7 @@ import asyncio
 from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.window import Item
+from espf.errors import StorageError
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler, Iteration, Skipped
 
@@ -71,9 +72,13 @@ class Feeder:
         if room <= 0:
             self._pass_oldest()
             return False
-        flow.parked_lately.clear()
         upto = min(flow.horizon, window.read_to + HEAD_LIMIT)
-        batch = await self._log.read(self._i_handler, window.read_to, upto, min(BATCH, room))
+        flow.reading = True
+        flow.parked_lately.clear()
+        try:
+            batch = await self._log.read(self._i_handler, window.read_to, upto, min(BATCH, room))
+        finally:
+            flow.reading = False
         iteration = Iteration(len(batch.events))
         for event in batch.events:
             if window.owns(event) and event.i_event not in self._already:
@@ -81,18 +86,18 @@ class Feeder:
                 behind = key in batch.parked or key in flow.parked_lately
                 self._take_in(Item(event, iteration), batch.skips.get(event.i_event), behind=behind)
             else:
-                flow.left(iteration)
+                flow.count_down(iteration)
         window.read_to = batch.read_to
         return True
 
     def _take_in(self, item: Item, skip: str | None, *, behind: bool) -> None:
         flow = self._flow
+        behind = behind and not flow.window.holds_back(item.key)
         may_send = flow.window.add(item)
         skipped = self._handler.screen(item.event) if skip is None else Skipped(skip)
         if skipped is not None:
             flow.skip(item, skipped)
         elif behind:
-            flow.left(item.iteration)
             flow.park_later(item)
         elif may_send:
             flow.ready.append(item)
@@ -101,10 +106,9 @@ class Feeder:
         """One slow answer must not hold its lane: park it as in progress, its followers behind."""
         flow = self._flow
         oldest = flow.window.oldest()
-        if oldest is not None and oldest.started_us and oldest.outcome is None:
+        if oldest is not None and oldest.started_us and not (oldest.probe and flow.breaker.is_open):
             flow.park_later(oldest)
-            for follower in flow.window.followers(oldest):
-                flow.park_later(follower)
+            flow.park_waiting([oldest.key])
         flow.results_waiting()
 
     async def _fill_due(self) -> bool:
@@ -114,7 +118,14 @@ class Feeder:
         if not (flow.look_for_due or arrived) or len(flow.ready) >= READY_LOW:
             return False
         flow.look_for_due = False
-        found = await self._log.due(self._i_handler, now_us, BATCH, flow.open_parked, early=False)
+        try:
+            found = await self._log.due(
+                self._i_handler, now_us, BATCH, flow.open_parked, early=False
+            )
+        except StorageError:
+            flow.look_for_due = True
+            raise
+        flow.look_for_due = flow.look_for_due or len(found.events) == BATCH
         self._next_due_us = found.next_due_us
         iteration = Iteration(len(found.events))
         taken = [self._take_parked(Item.of_parked(row, iteration)) for row in found.events]
@@ -126,7 +137,7 @@ class Feeder:
     def _take_parked(self, item: Item) -> bool:
         flow = self._flow
         if item.event.i_event in flow.open_parked or not flow.window.add_parked(item):
-            flow.left(item.iteration)
+            flow.left(item)
             return False
         flow.open_parked.add(item.event.i_event)
         flow.ready.append(item)

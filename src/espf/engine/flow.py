@@ -42,12 +42,14 @@ class Flow:
         """May be sent now, in this order; no two of one entity."""
         self.finished: list[Item] = []
         """Have an outcome that is not committed."""
-        self.behind: list[Item] = []
+        self.behind: dict[Item, None] = {}
         """To be parked: behind an earlier one of their entity, or because they hold their lane."""
         self.open_parked: set[int] = set()
         """`i_event` of the parked events that are in memory."""
         self.parked_lately: set[EntityKey] = set()
         """Entities parked since the read under way began: its snapshot does not show them."""
+        self.reading = False
+        """A read of the lanes is under way."""
         self.probe: Item | None = None
         """The one event that may be sent although the breaker is open."""
         self.breaker = Breaker(settings.breaker_failures, settings.breaker_probe_interval_s)
@@ -80,25 +82,38 @@ class Flow:
 
     # ---- items ----
 
-    def forget(self, item: Item) -> None:
-        """The item leaves memory, its result committed; the next of its entity may go.
+    def let_go(self, settled: Iterable[Item], parked: Iterable[Item]) -> None:
+        """The items leave memory, their results committed; the next of each entity may go.
 
-        If a parked row stood for it, later ones of its entity may be parked too: they go behind.
+        Where a parked row was made or settled, others of the entity may be parked as well: what
+        follows in memory goes behind them, or it would be sent before them.
         """
-        self.open_parked.discard(item.event.i_event)
-        following = self.window.release(item)
-        if following is None:
-            return
-        if item.parked:
-            for other in (following, *self.window.followers(following)):
-                self.park_later(other)
-        elif self._untouched(following):
-            self.ready.append(following)
+        barred: set[EntityKey] = set()
+        following: list[Item] = []
+        for item in (*parked, *settled):
+            self.open_parked.discard(item.event.i_event)
+            if item.parked:
+                barred.add(item.key)
+            promoted = self.window.release(item)
+            if promoted is not None:
+                following.append(promoted)
+        for item in following:
+            if item.key in barred:
+                self.park_later(item)
+            elif self._untouched(item):
+                self.ready.append(item)
+        self.park_waiting(barred)
+
+    def park_waiting(self, keys: Iterable[EntityKey]) -> None:
+        """Have what waits behind these entities' first items parked."""
+        for key in keys:
+            for item in self.window.waiting(key):
+                self.park_later(item)
 
     def park_later(self, item: Item) -> None:
-        """Have the next settlement park an event that was not sent."""
+        """Have the next settlement park an event that was not sent, or that holds its lane."""
         if self._untouched(item):
-            self.behind.append(item)
+            self.behind[item] = None
             self.results_waiting()
 
     def _untouched(self, item: Item) -> bool:
@@ -107,7 +122,7 @@ class Flow:
     def skip(self, item: Item, skipped: Skipped) -> None:
         """The event ends without being sent."""
         item.outcome = skipped
-        self.left(item.iteration)
+        self.left(item)
         self.finished.append(item)
         self.results_waiting()
 
@@ -116,18 +131,27 @@ class Flow:
         item.outcome = None
         item.probe = False
         item.started_us = 0
+        item.counted = True  # its batch has gone
         self.ready.appendleft(item)
 
     def put_parked_back(self) -> None:
         """Forget parked events that were not sent: an operator may skip or release them."""
         waiting = [item for item in self.ready if item.from_parked]
+        if not waiting:
+            return
+        self.ready = deque(item for item in self.ready if not item.from_parked)
         for item in waiting:
-            self.ready.remove(item)
-            self.left(item.iteration)
-            self.forget(item)
-        self.look_for_due = self.look_for_due or bool(waiting)
+            self.left(item)
+        self.let_go((), waiting)
+        self.look_for_due = True
 
-    def left(self, iteration: Iteration) -> None:
+    def left(self, item: Item) -> None:
+        """The event was sent, or will not be sent in this batch."""
+        if not item.counted:
+            item.counted = True
+            self.count_down(item.iteration)
+
+    def count_down(self, iteration: Iteration) -> None:
         """One event less to send in this batch; the last one starts the batch's time limit."""
         iteration.unsent -= 1
         if iteration.unsent <= 0:

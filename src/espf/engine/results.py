@@ -40,11 +40,12 @@ class Contribution:
         flow = self.runner.flow
         for item in self.again:
             flow.put_first(item)
-        for item in (*self.parked, *self.passed):
-            flow.parked_lately.add(item.key)
-        for item in (*self.parked, *self.settled):
-            flow.forget(item)
-            flow.look_for_due = flow.look_for_due or item.parked
+        if flow.reading:
+            flow.parked_lately.update(item.key for item in (*self.parked, *self.passed))
+        flow.let_go(self.settled, self.parked)
+        flow.park_waiting({item.key for item in self.passed})
+        if self.parked or any(item.parked for item in self.settled):
+            flow.look_for_due = True
         if self.moved:
             self.runner.go_on()
 
@@ -53,7 +54,7 @@ def contribute(runner: Runner, settlement: Settlement) -> Contribution:
     """Move everything that the runner has finished into the settlement."""
     flow, part = runner.flow, Contribution(runner)
     finished, flow.finished = flow.finished, []
-    behind, flow.behind = flow.behind, []
+    behind, flow.behind = flow.behind, {}
     for item in finished:
         _record(runner, item, settlement, part)
     for item in behind:
@@ -129,21 +130,20 @@ def _try_again(
         _log_failure(runner, item, told.reason)
         return
     settlement.attempts.append(_attempt(runner, item, outcome, name, "retry"))
-    if item.probe and not item.parked:
+    if item.probe and not item.parked and runner.flow.breaker.is_open:
         part.again.append(item)
         return
     _park(runner, item, settlement, due_us=ended_us + delay_us, reason=outcome.reason)
     part.parked.append(item)
-    for follower in runner.flow.window.followers(item):
-        if follower.outcome is None:
-            _park_behind(runner, follower, settlement, part)
+    for follower in runner.flow.window.waiting(item.key):
+        _park_behind(runner, follower, settlement, part)
 
 
 def _park_behind(runner: Runner, item: Item, settlement: Settlement, part: Contribution) -> None:
     """Park an event that has not failed: it waits for an earlier one, or is still in flight."""
-    if item.done or item.parked:
+    if item.parked or item.outcome is not None:
         return
-    in_flight = bool(item.started_us) and item.outcome is None
+    in_flight = bool(item.started_us)
     _park(
         runner,
         item,
@@ -182,6 +182,7 @@ def _park(
     )
     (settlement.repark if item.parked else settlement.park).append(row)
     item.parked = True
+    runner.flow.left(item)
 
 
 def _attempt(

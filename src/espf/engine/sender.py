@@ -97,7 +97,7 @@ class Sender:
             item.stopped_base_us = flow.state.stopped_total_us(item.started_us)
         item.attempts += 1
         began_s = clock.monotonic()
-        flow.left(item.iteration)
+        flow.left(item)
         flow.in_flight += 1
         try:
             item.outcome = await self._handler.deliver(

@@ -18,6 +18,7 @@ class Item:
     __slots__ = (
         "attempts",
         "coalesced",
+        "counted",
         "done",
         "duration_us",
         "event",
@@ -46,6 +47,8 @@ class Item:
         """It was read from the parked rows; its lane's cursor has passed it."""
         self.parked = False
         """A parked row stands for it: the cursor need not wait for it."""
+        self.counted = False
+        """It no longer counts as unsent in its iteration."""
         self.done = False
         self.probe = False
         self.started_us = 0
@@ -119,9 +122,17 @@ class Window:
         """Whether the item is the one of its entity that may be sent, or is being sent."""
         return self._first.get(item.key) is item
 
-    def followers(self, item: Item) -> list[Item]:
-        """Items of the same entity that wait behind the first, this one left out."""
-        return [other for other in self._rest.get(item.key, ()) if other is not item]
+    def holds_back(self, key: EntityKey) -> bool:
+        """Whether the entity's first item is one that is sent before any that wait behind it.
+
+        A parked row must not be made for those: after a crash it would overtake the first.
+        """
+        first = self._first.get(key)
+        return first is not None and not (first.parked or isinstance(first.outcome, Skipped))
+
+    def waiting(self, key: EntityKey) -> list[Item]:
+        """The entity's items behind its first one, in order."""
+        return list(self._rest.get(key, ()))
 
     def release(self, item: Item) -> Item | None:
         """Let go of a committed item; returns the entity's next one if this was its first."""
