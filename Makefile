@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-all check fix bench docs serve lock clean
+.PHONY: help env demo test test-all check lint format types layers fix bench docs serve lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,10 +24,18 @@ test: $(VENV)/.test  ## make the environment with what tests need, then run them
 
 test-all: test check  ## tests, then everything that `check` checks
 
-check: $(VENV)/.lint  ## lint, formatting, types, layers
+check: lint format types layers  ## lint, formatting, types, layers (make -k check shows all)
+
+lint: $(VENV)/.lint
 	$(BIN)/ruff check .
+
+format: $(VENV)/.lint
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.lint
 	$(BIN)/mypy
+
+layers: $(VENV)/.lint
 	$(BIN)/lint-imports
 
 fix: $(VENV)/.lint  ## mend what ruff can mend
