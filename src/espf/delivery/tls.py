@@ -13,7 +13,8 @@ from pathlib import Path
 
 from espf.errors import ConfigError
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 16 * 1024
+"""Bytes of the largest TLS record: a read never gives more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ class TlsWire(asyncio.Protocol):
         try:
             while data := self._object.read(READ_SIZE):
                 self._protocol.data_received(data)
+                if not self._incoming.pending and not self._object.pending():
+                    return  # asking once more would cost an exception
             ended = True
         except ssl.SSLWantReadError:
             ended = False
