@@ -9,7 +9,7 @@ from collections import deque
 
 SLICE_S = 0.1
 _LEAST_SLICE = 64  # one commit for each token would cost more than it keeps fair
-_SLOT_S = 0.01
+_SLOT_S = 0.001
 
 
 class Bucket:
@@ -50,6 +50,8 @@ class Bucket:
         """Add tokens drawn from the stored bucket."""
         self._tokens += tokens
 
-    def wait_s(self) -> float:
-        """How long to wait before drawing again, when the stored bucket was empty."""
-        return min(SLICE_S, max(0.002, 1 / self.rate))
+    def wait_s(self, now_s: float) -> float:
+        """How long to wait before looking again: for a token, or for room in the second."""
+        if self._room(now_s) < 1:
+            return max(_SLOT_S, self._sent[0][0] + _SLOT_S + 1 - now_s)
+        return min(SLICE_S, max(0.002, (1 - self._tokens) / self.rate))

@@ -62,14 +62,17 @@ class Sender:
             worker.cancel()
 
     async def _work(self) -> None:
+        flow = self._flow
         while True:
             item = self._next_item()
             if item is None:
                 waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._idle.append(waiter)
                 await waiter
-            elif item.event.event_type not in self._coalescing or not await self._superseded(item):
+            elif item.checked or item.event.event_type not in self._coalescing:
                 await self._deliver(item)
+            elif not await self._superseded(item):
+                flow.put_back_checked(item)
 
     def _next_item(self) -> Item | None:
         flow = self._flow
@@ -78,7 +81,7 @@ class Sender:
             return None
         if probe is None and (flow.breaker.is_open or not flow.ready):
             return None
-        if self._bucket is not None and not self._bucket.take(flow.clock.monotonic()):
+        if self._bucket is not None and not self._may_leave(probe or flow.ready[0]):
             self._tokens_wanted.set()
             return None
         if probe is not None:
@@ -88,6 +91,11 @@ class Sender:
         if len(flow.ready) == REFILL_AT:
             flow.fed.set()
         return item
+
+    def _may_leave(self, item: Item) -> bool:
+        """Take a token for the item, unless it is only to be looked at: it may be replaced."""
+        looked_at = not item.checked and item.event.event_type in self._coalescing
+        return looked_at or self._bucket is None or self._bucket.take(self._flow.clock.monotonic())
 
     async def _deliver(self, item: Item) -> None:
         flow, clock = self._flow, self._flow.clock
@@ -138,7 +146,7 @@ class Sender:
             given = await self._draw(bucket, wanted) if wanted > 0 else 0.0
             bucket.put(given)
             if given < wanted or wanted <= 0:
-                await asyncio.sleep(bucket.wait_s())
+                await asyncio.sleep(bucket.wait_s(flow.clock.monotonic()))
             self.wake()
 
     async def _draw(self, bucket: Bucket, wanted: float) -> float:
@@ -159,7 +167,9 @@ class Sender:
         inherited = self._inherited.pop((item.key, item.event.event_type), None)
         if inherited is not None:
             item.coalesced = inherited.coalesced + 1
-            item.first_attempt_us = item.first_attempt_us or inherited.first_attempt_us
+            if item.first_attempt_us is None:
+                item.first_attempt_us = inherited.first_attempt_us
+                item.stopped_base_us = inherited.stopped_base_us
         if item.coalesced >= MAX_SKIPS_IN_A_ROW:
             item.coalesced = 0
             return False
@@ -168,9 +178,12 @@ class Sender:
         )
         if successor is None:
             return False
-        if self._bucket is not None:
-            self._bucket.put(1)
-        if len(self._inherited) < MAX_INHERITED:
-            self._inherited[item.key, item.event.event_type] = item
+        if len(self._inherited) >= MAX_INHERITED:
+            # Left by events whose successor was skipped by hand; the oldest is the likeliest.
+            del self._inherited[next(iter(self._inherited))]
+        self._inherited[item.key, item.event.event_type] = item
+        if item.probe:
+            flow.breaker.probe_unused()
+            flow.fed.set()
         flow.skip(item, Skipped(f"superseded by event {successor}"))
         return True
