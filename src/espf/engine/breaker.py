@@ -84,6 +84,10 @@ class Breaker:
         self._probed.append(key)
         self._next_probe_s = now_s + self._probe_interval_s
 
+    def probe_unused(self) -> None:
+        """The probe was not sent after all: another may leave at once."""
+        self._next_probe_s = 0.0
+
     def forget_probes(self) -> None:
         """Every entity at hand was probed: start over with the first."""
         self._probed.clear()

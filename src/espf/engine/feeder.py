@@ -128,19 +128,25 @@ class Feeder:
         flow.look_for_due = flow.look_for_due or len(found.events) == BATCH
         self._next_due_us = found.next_due_us
         iteration = Iteration(len(found.events))
-        taken = [self._take_parked(Item.of_parked(row, iteration)) for row in found.events]
+        taken = [
+            self._take_parked(Item.of_parked(row, iteration), found.skips.get(row.event.i_event))
+            for row in found.events
+        ]
         if not all(taken):
             # The entity is busy with an event that is about to be settled: look again then.
             self._next_due_us = now_us
         return any(taken)
 
-    def _take_parked(self, item: Item) -> bool:
+    def _take_parked(self, item: Item, skip: str | None = None) -> bool:
         flow = self._flow
         if item.event.i_event in flow.open_parked or not flow.window.add_parked(item):
             flow.left(item)
             return False
         flow.open_parked.add(item.event.i_event)
-        flow.ready.append(item)
+        if skip is None:
+            flow.ready.append(item)
+        else:
+            flow.skip(item, Skipped(skip))
         return True
 
     # ---- probes ----

@@ -50,6 +50,8 @@ class Flow:
         """Entities parked since the read under way began: its snapshot does not show them."""
         self.reading = False
         """A read of the lanes is under way."""
+        self.skip_asked: dict[int, str] = {}
+        """What operators asked to skip, as last read: i_event → reason."""
         self.probe: Item | None = None
         """The one event that may be sent although the breaker is open."""
         self.breaker = Breaker(settings.breaker_failures, settings.breaker_probe_interval_s)
@@ -66,11 +68,6 @@ class Flow:
         """Set at each answer while the handler is stopping."""
         self.fed = asyncio.Event()
         """Wakes the feeder."""
-
-    @property
-    def blocked(self) -> bool:
-        """Whether nothing but a probe may leave."""
-        return self.stopping or self.paused or self.breaker.is_open
 
     def restore(self, leases: Iterable[LaneLease], state: HandlerState) -> None:
         """Take up where the last owner of the lanes stopped."""
@@ -127,12 +124,23 @@ class Flow:
         self.results_waiting()
 
     def put_first(self, item: Item) -> None:
-        """A failed probe of an event that is not parked: it keeps its place."""
+        """An event that was taken, or probed in vain, and is not parked: it keeps its place."""
         item.outcome = None
         item.probe = False
         item.started_us = 0
-        item.counted = True  # its batch has gone
-        self.ready.appendleft(item)
+        reason = self.skip_asked.get(item.event.i_event)
+        if reason is None:
+            self.ready.appendleft(item)
+        else:
+            self.skip(item, Skipped(reason))
+
+    def put_back_checked(self, item: Item) -> None:
+        """No later event replaces this one: it may be sent when its turn comes again."""
+        item.checked = True
+        if item.probe and self.breaker.is_open and self.probe is None:
+            self.probe = item
+        else:
+            self.put_first(item)
 
     def put_parked_back(self) -> None:
         """Forget parked events that were not sent: an operator may skip or release them."""
@@ -168,6 +176,8 @@ class Flow:
     def set_paused(self, paused: bool) -> None:
         """An operator paused or resumed the handler."""
         self.paused = paused
+        for item in self.ready:
+            item.checked = False
         self.note_stop()
         self.fed.set()
 

@@ -32,6 +32,8 @@ class Contribution:
     """Still in flight, but parked as in progress so that the lane can move on."""
     moved: bool = False
     """A cursor moved, so there is room to read."""
+    released: bool = False
+    """What an outage parked is due."""
     again: list[Item] = field(default_factory=list)
     """Failed probes of events that were not parked: they keep their place."""
 
@@ -44,9 +46,9 @@ class Contribution:
             flow.parked_lately.update(item.key for item in (*self.parked, *self.passed))
         flow.let_go(self.settled, self.parked)
         flow.park_waiting({item.key for item in self.passed})
-        if self.parked or any(item.parked for item in self.settled):
+        if self.parked or self.released or any(item.parked for item in self.settled):
             flow.look_for_due = True
-        if self.moved:
+        if self.moved or self.released:
             self.runner.go_on()
 
 
@@ -69,7 +71,7 @@ def contribute(runner: Runner, settlement: Settlement) -> Contribution:
     if flow.release_since_us is not None:
         settlement.release.append((runner.row.i_handler, flow.release_since_us))
         flow.release_since_us = None
-        flow.look_for_due = True
+        part.released = True
     return part
 
 

@@ -88,11 +88,13 @@ class Runner:
     async def operator_acted(self) -> None:
         """Parked events may be due, and events in memory that are not sent may be skipped."""
         flow, window = self.flow, self.flow.window
-        flow.look_for_due = True
-        flow.fed.set()
         asked = await self._log.skips(
             self.row.i_handler, window.read_to - window.lag, window.read_to
         )
+        flow.skip_asked = asked
+        flow.put_parked_back()
+        flow.look_for_due = True
+        flow.fed.set()
         for item in list(window.items()):
             reason = asked.get(item.event.i_event)
             if reason is None or item.outcome is not None or item.parked:

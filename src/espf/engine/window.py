@@ -17,6 +17,7 @@ class Item:
 
     __slots__ = (
         "attempts",
+        "checked",
         "coalesced",
         "counted",
         "done",
@@ -47,6 +48,8 @@ class Item:
         """It was read from the parked rows; its lane's cursor has passed it."""
         self.parked = False
         """A parked row stands for it: the cursor need not wait for it."""
+        self.checked = False
+        """It was found a moment ago that no later event replaces it."""
         self.counted = False
         """It no longer counts as unsent in its iteration."""
         self.done = False

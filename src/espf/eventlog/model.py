@@ -98,6 +98,8 @@ class DueEvents(NamedTuple):
 
     events: list[ParkedEvent]
     next_due_us: int | None
+    skips: dict[int, str]
+    """Those that an operator asked to skip while they were under way: i_event → reason."""
 
 
 class AttemptRow(NamedTuple):

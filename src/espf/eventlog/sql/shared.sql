@@ -29,22 +29,26 @@ UPDATE lane_cursor SET owner = :instance, fence = fence + 1, renewals = renewals
 WHERE i_handler = :i_handler AND bulk = 0
 RETURNING lane, position, fence;
 
--- A crash left these in the middle of an attempt: whoever takes the lanes tries them again.
+-- A crash left these in the middle of an attempt: whoever takes the lanes tries them again, or,
+-- if an operator has an earlier one of the entity sent again, after that one.
 -- name: reset_in_progress
-UPDATE parked SET in_progress = 0, due_us = :now_us
-WHERE i_handler = :i_handler AND in_progress = 1 AND NOT EXISTS (
+UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
     SELECT 1 FROM parked AS earlier
     WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
       AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
-);
+) THEN NULL ELSE :now_us END
+WHERE i_handler = :i_handler AND in_progress = 1;
 
+-- Reading never runs further ahead of the lowest cursor than this; without the bound a handler
+-- far behind would look at every attempt of the others.
 -- name: settled_above
 SELECT DISTINCT i_event FROM attempt
-WHERE i_event > :position AND i_handler = :i_handler
+WHERE i_event > :position AND i_event <= :position + 65536 AND i_handler = :i_handler
   AND status IN ('finished', 'failed', 'skipped');
 
 -- name: parked_above
-SELECT i_event FROM parked WHERE i_handler = :i_handler AND i_event > :position;
+SELECT i_event FROM parked
+WHERE i_handler = :i_handler AND i_event > :position AND i_event <= :position + 65536;
 
 -- name: has_parked
 SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler);

@@ -121,7 +121,9 @@ def due(
     following = reader.execute(
         _SQL["next_due"], {"i_handler": i_handler, "now_us": now_us}
     ).fetchone()[0]
-    return DueEvents(events, following)
+    numbers = [row.event.i_event for row in events]
+    asked = skips(reader, i_handler, min(numbers) - 1, max(numbers)) if numbers else {}
+    return DueEvents(events, following, asked)
 
 
 def successor(reader: sqlite3.Connection, event: Event, upto: int) -> int | None:

@@ -52,6 +52,8 @@ def retry(connection: sqlite3.Connection, found: list[EventStatus], now_us: int)
         if one.status == "retry":
             changed += connection.execute(_SQL["due_now"], bound).rowcount
         elif one.status in {"failed", "finished", "skipped"}:
+            # A wish to skip it that came too late must not meet it now.
+            connection.execute(_SQL["skip_done"], bound)
             changed += connection.execute(_SQL["send_again"], bound).rowcount
     connection.execute(_SQL["bump_config_version"])
     return changed
