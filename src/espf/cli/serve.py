@@ -133,8 +133,8 @@ def _first_start(config: "Config") -> None:
     if done.returncode:
         raise typer.Exit(1)  # it has said why on standard error
     record = json.loads(done.stdout)
-    for line in record["done"]:
-        say(f"database: {line}")
+    if record["done"]:
+        say(f"The database {config.database_path} was brought up to date.")
     if record["password"]:
         say(f"The user {record['user']} was made. Password, shown only now: {record['password']}")
     elif record["user"]:

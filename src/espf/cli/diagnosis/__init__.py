@@ -1,0 +1,1 @@
+"""What `espf doctor` looks at."""
