@@ -87,7 +87,12 @@ class Installation:
     def espf(self, *words: str) -> str:
         """Run the installed command; its output."""
         done = subprocess.run(
-            [str(ESPF), *words], env=self.env, capture_output=True, text=True, timeout=120
+            [str(ESPF), *words],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         if done.returncode:
             raise SystemExit(f"espf {' '.join(words)}: {done.stdout}{done.stderr}")
@@ -160,9 +165,9 @@ def _memory_mb(pid: int) -> float:
 async def _aiohttp_loop(url: str, body: str, requests: int, connections: int) -> float:
     headers = {"Content-Type": "application/json"}
     left = requests
+    headers["Authorization"] = aiohttp.encode_basic_auth(USER, KEY)
     connector = aiohttp.TCPConnector(limit=connections)
-    auth = aiohttp.BasicAuth(USER, KEY)
-    async with aiohttp.ClientSession(connector=connector, auth=auth, headers=headers) as session:
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
 
         async def work() -> None:
             nonlocal left
