@@ -1,5 +1,64 @@
-"""`espf demo`."""
+"""`espf demo`: the main job, start to end."""
+
+import os
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from espf.demo.processes import Processes
 
 
-def demo() -> None:
-    """Play the main job from start to end."""
+def demo(
+    *,
+    lose_one: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Show the main job from start to end, on a temporary database with a real receiver.
+
+    The exit status is 0 only if the receiver got all events, in order for each account. With
+    --lose-one the receiver's record loses a line before it is judged, to show that it is judged.
+    """
+    from espf.demo.processes import Processes
+
+    began = time.monotonic()
+    before = signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        with Processes() as processes:
+            well = _play(processes, lose_one=lose_one)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    typer.echo(f"Took {time.monotonic() - began:.0f} s.")
+    if not well:
+        raise typer.Exit(1)
+
+
+def _play(processes: "Processes", *, lose_one: bool) -> bool:
+    os.environ.update(processes.environment)
+    os.environ.pop("ESPF_CONFIG", None)
+    from espf.app import migrate_database, open_operations
+    from espf.config import load_config
+
+    from espf.demo.screen import Screen
+
+    screen = Screen()
+    screen.title("Start")
+    config = load_config()
+    migrate_database(config)
+    from espf.demo.play import Stage, start
+
+    start(screen, processes)
+    with open_operations(config) as operations:
+        stage = Stage(screen, processes, operations)
+        stage.subscriber()
+        stage.outage()
+        if lose_one:
+            lines = processes.record.read_text("utf-8").splitlines(keepends=True)
+            processes.record.write_text("".join(lines[:-1]), "utf-8")
+        return stage.judge()
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
