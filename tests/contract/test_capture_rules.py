@@ -88,8 +88,7 @@ def test_compiling_twice_gives_the_same_text():
             "watches columns",
         ),
         (
-            "version = 1\nmoney = []\nentity = {}\n[[rule]]\n"
-            'event = "A/B"\nentity = "a"\non = "insert"\nvariables = ["x"]',
+            HEAD + "entity = {}\n" + RULE + '"insert"\nvariables = ["x"]',
             "unknown entities",
         ),
     ],

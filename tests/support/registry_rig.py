@@ -1,5 +1,6 @@
 """A registry on a real SQLite file, written by the services or by the plain `sqlite3` shell."""
 
+import atexit
 import json
 import shutil
 import sqlite3
@@ -17,6 +18,10 @@ from espf.capture.rules import rules
 from espf.database_url import DatabaseUrl
 from espf.schema.migrate import migrate
 from espf.site.start import start
+
+# The models can be imported only once Django is up: tests import this module first.
+_FOLDER = Path(mkdtemp(prefix="espf-template-"))
+start(DatabaseUrl(_FOLDER / "espf.db"))
 
 SHELL = shutil.which("sqlite3")
 
@@ -78,7 +83,8 @@ class Rig:
 
 @cache
 def _template() -> Path:
-    path = Path(mkdtemp(prefix="espf-template-")) / "espf.db"
+    path = _FOLDER / "espf.db"
+    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
     migrate(f"sqlite:///{path}")
     connections.close_all()
     return path

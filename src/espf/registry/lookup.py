@@ -48,7 +48,9 @@ def _filter(entity: Entity, name: str, value: object) -> tuple[str, object]:
     if name == entity.key:
         return "pk", _read(values.key, name, value)
     if name in entity.natural:
-        return entity.natural[name], _read(values.plain, name, value)
+        found = _read(values.plain, name, "" if value is None else value)
+        column = entity.natural[name]
+        return (column, found) if found else (f"{column}__isnull", True)
     field = entity.fields.get(name)
     if field is None or field.secret or field.add_only:
         names = [field.name for field in entity.fields.values() if not field.secret]
@@ -57,8 +59,8 @@ def _filter(entity: Entity, name: str, value: object) -> tuple[str, object]:
             f"use {', '.join([entity.key, *(n for n in names if n != 'opening_balance')])}.",
             name[:64],
         )
-    found = read_value(field, value)
-    return (f"{field.column}__isnull", True) if found is None else (field.column, found)
+    wanted = read_value(field, value)
+    return (f"{field.column}__isnull", True) if wanted is None else (field.column, wanted)
 
 
 def _condition(entity: Entity, key: str | int) -> dict[str, object]:

@@ -5,10 +5,9 @@ import file at all raises.
 """
 
 import csv
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, NamedTuple, Self
 
 import orjson
 
@@ -18,17 +17,6 @@ MAX_LINE = 1_000_000
 """Bytes of one line of JSON."""
 _NOT_UTF8 = (b"\xff\xfe", b"\xfe\xff")
 _BOM = b"\xef\xbb\xbf"
-
-
-class CsvReader(Protocol):
-    """What `csv.reader` returns."""
-
-    @property
-    def line_num(self) -> int:
-        """Lines read so far."""
-
-    def __next__(self) -> list[str]:
-        """The next record."""
 
 
 class Row(NamedTuple):
@@ -65,15 +53,47 @@ def read_rows(
     return _json_rows(file) if first == b"{" else _csv_rows(path, file, check_header)
 
 
-def _json_rows(file: IO[bytes]) -> Iterator[Row | BadRow]:
-    number = 0
-    while line := file.readline(MAX_LINE + 1):
-        number += 1
+class _Lines:
+    """Lines of a file, counted; one that is too long is skipped, and said to be."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.number = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self._file.readline(MAX_LINE + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
         if len(line) > MAX_LINE:
-            _skip_rest(file, line)
-            yield BadRow(number, f"the line is longer than {MAX_LINE} bytes")
-        elif line.removeprefix(_BOM).strip():
-            yield _json_row(number, line.removeprefix(_BOM) if number == 1 else line)
+            self._skip(line)
+            raise _TooLong(f"the line is longer than {MAX_LINE} bytes")
+        return line.removeprefix(_BOM) if self.number == 1 else line
+
+    def _skip(self, line: bytes) -> None:
+        while line and not line.endswith(b"\n"):
+            line = self._file.readline(MAX_LINE)
+
+
+class _TooLong(Exception):  # noqa: N818 - never leaves this module
+    """A line beyond `MAX_LINE`."""
+
+
+def _json_rows(file: IO[bytes]) -> Iterator[Row | BadRow]:
+    lines = _Lines(file)
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except _TooLong as error:
+            yield BadRow(lines.number, str(error))
+            continue
+        if line.strip():
+            yield _json_row(lines.number, line)
 
 
 def _json_row(number: int, line: bytes) -> Row | BadRow:
@@ -86,40 +106,43 @@ def _json_row(number: int, line: bytes) -> Row | BadRow:
     return Row(number, found)
 
 
-def _skip_rest(file: IO[bytes], line: bytes) -> None:
-    while line and not line.endswith(b"\n"):
-        line = file.readline(MAX_LINE)
-
-
 def _csv_rows(
     path: Path, file: IO[bytes], check_header: Callable[[list[str]], None]
 ) -> Iterator[Row | BadRow]:
-    # Bytes that are not UTF-8 become surrogates, which no field accepts: the row fails, no more.
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text, strict=True)
+    lines = _Lines(file)
+    reader = csv.reader(map(_decoded, lines), strict=True)
     try:
         header = [name.strip() for name in next(reader)]
-    except csv.Error as error:
+    except (csv.Error, _TooLong) as error:
         raise RegistryError(f"{path}, line 1: the header is not CSV: {error}.") from error
     _check_unique(path, header)
     check_header(header)
-    return _records(reader, header)
+    return _records(reader, lines, header)
 
 
 def _check_unique(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise RegistryError(f"{path}, line 1: the header is missing; name the fields there.")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise RegistryError(f"{path}, line 1: {', '.join(twice)[:80]} is there twice.")
 
 
-def _records(reader: "CsvReader", header: list[str]) -> Iterator[Row | BadRow]:
+def _decoded(line: bytes) -> str:
+    # Bytes that are not UTF-8 become surrogates, which no field accepts: the row fails, no more.
+    return line.decode("utf-8", "surrogateescape")
+
+
+def _records(
+    reader: Iterator[list[str]], lines: _Lines, header: list[str]
+) -> Iterator[Row | BadRow]:
     while True:
-        line = reader.line_num + 1
+        line = lines.number + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
+        except (csv.Error, _TooLong) as error:
             yield BadRow(line, f"not CSV: {error}")
             continue
         if not cells:

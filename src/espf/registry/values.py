@@ -76,10 +76,10 @@ def money(value: object) -> Decimal:
     if len(found) > 40 or not _MONEY.fullmatch(found):
         raise ValueError("must be an amount such as 12.50")
     amount = Decimal(found)
-    if amount != round(amount, MONEY_PLACES):
-        raise ValueError(f"has more than {MONEY_PLACES} decimals")
     if abs(amount) >= MONEY_LIMIT:
         raise ValueError(f"must be below {MONEY_LIMIT}")
+    if amount != round(amount, MONEY_PLACES):
+        raise ValueError(f"has more than {MONEY_PLACES} decimals")
     return amount
 
 

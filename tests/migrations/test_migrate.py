@@ -1,0 +1,147 @@
+"""Bringing a database up to date, and refusing what cannot be."""
+
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+import registry_rig  # noqa: F401 - brings Django up
+from espf.capture.install import is_current
+from espf.errors import ConfigError, StorageError
+from espf.registry.services import list_
+from espf.schema.migrate import migrate
+
+
+@pytest.fixture(autouse=True)
+def close_connections():
+    yield
+    connections.close_all()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "espf.db"
+
+
+def test_a_new_database_gets_tables_triggers_and_environment_1(path):
+    done = migrate(f"sqlite:///{path}")
+    assert "applied espf_registry 0001_initial" in done
+    assert done[-1].endswith("triggers")
+    assert list_("environment") == [{"i_env": 1, "name": "default"}]
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert is_current(connection)
+    connection.close()
+
+
+def test_a_second_time_there_is_nothing_to_do(path):
+    migrate(f"sqlite:///{path}")
+    assert migrate(f"sqlite:///{path}") == []
+
+
+def test_triggers_that_got_lost_come_back(path):
+    migrate(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TRIGGER espf_registry_card_freed")
+    connection.close()
+    assert [done.split()[0] for done in migrate(f"sqlite:///{path}")] == ["installed"]
+
+
+def test_the_models_have_no_change_without_a_migration(path):
+    migrate(f"sqlite:///{path}")
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_a_database_of_a_newer_release_is_refused_untouched(path):
+    migrate(f"sqlite:///{path}")
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "INSERT INTO django_migrations (app, name, applied)"
+        " VALUES ('espf_registry', '0099_future', '2030-01-01')"
+    )
+    connection.commit()
+    with pytest.raises(StorageError, match=r"newer espf \(espf_registry 0099_future\)"):
+        migrate(f"sqlite:///{path}")
+    connection.execute("DELETE FROM django_migrations WHERE name = '0099_future'")
+    connection.execute("UPDATE espf_meta SET value = 99 WHERE name = 'schema_version'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StorageError, match="newer espf"):
+        migrate(f"sqlite:///{path}")
+
+
+def test_a_file_that_is_no_database_is_named(path):
+    path.write_text("not a database, but long enough to be looked at" * 100)
+    with pytest.raises(StorageError, match=r"espf\.db.*not an SQLite database"):
+        migrate(f"sqlite:///{path}")
+    assert path.read_text().startswith("not a database")
+
+
+def test_a_database_of_another_program_is_left_alone(path):
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(StorageError, match="another program"):
+        migrate(f"sqlite:///{path}")
+
+
+def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_named(tmp_path):
+    with pytest.raises(StorageError, match="does not exist"):
+        migrate(f"sqlite:///{tmp_path}/none/espf.db")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="is a folder"):
+        migrate(f"sqlite:///{tmp_path}/folder")
+    with pytest.raises(ConfigError):
+        migrate("postgresql://host/espf")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
+def test_a_read_only_file_is_refused(path):
+    migrate(f"sqlite:///{path}")
+    connections.close_all()
+    sqlite3.connect(path).execute("DROP TRIGGER espf_registry_card_freed").connection.close()
+    path.chmod(0o444)
+    with pytest.raises(StorageError, match="read-only"):
+        migrate(f"sqlite:///{path}")
+
+
+def run(code, path, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", code, f"sqlite:///{path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_a_full_disk_is_said_and_a_later_try_succeeds(path):
+    code = (
+        "import sys\nfrom espf.errors import StorageError\n"
+        "from espf.schema.migrate import migrate\n"
+        "try: migrate(sys.argv[1])\nexcept StorageError as error: print(error)"
+    )
+    limit = 200_000  # bytes in a file: writing more fails, as on a full disk
+    process = run(
+        code,
+        path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    said, errors = process.communicate()
+    assert "disk" in said, errors
+    assert str(path) in said
+    assert migrate(f"sqlite:///{path}")
+
+
+def test_two_processes_may_migrate_at_once(path):
+    code = "import sys; from espf.schema.migrate import migrate; migrate(sys.argv[1])"
+    started = [run(code, path) for _ in range(3)]
+    for process in started:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert migrate(f"sqlite:///{path}") == []
