@@ -5,7 +5,6 @@ hold at that moment; the end of every example checks that nothing was lost, repe
 """
 
 import asyncio
-import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +13,10 @@ from random import Random
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
 from engine_rig import (
     COALESCED,
     FOREIGN,
@@ -27,11 +30,6 @@ from engine_rig import (
     make_database,
     open_plain,
 )
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from sim_loop import SimLoop, SimTime
-
 from espf.engine import feeder
 from espf.engine.instance import Instance
 from espf.errors import StorageError
@@ -51,6 +49,7 @@ from espf.handlers.port import (
     Unknown,
 )
 from espf.handlers.settings import HandlerSettings
+from sim_loop import SimLoop, SimTime
 
 SETTLED = ("finished", "failed", "skipped")
 SCREENED = "Account/Deleted"
@@ -435,7 +434,7 @@ def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 QueueMachine.TestCase.settings = settings(
-    max_examples=30,
+    max_examples=60,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
     stateful_step_count=25,
     deadline=None,

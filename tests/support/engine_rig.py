@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from espf.eventlog.model import LANES, HandlerRow
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.operations import SqliteOperations
@@ -114,7 +116,7 @@ class FarSide:
     """A handler whose answers a test decides; it keeps what was sent, in order."""
 
     def __init__(self, answer: Callable[[Event, Attempt], Outcome] | None = None) -> None:
-        self.answer = answer or (lambda event, attempt: Delivered("", 200))
+        self.answer = answer or (lambda _event, _attempt: Delivered("", 200))
         self.sent: list[int] = []
         self.events: list[Event] = []
         self.open = 0
@@ -123,9 +125,9 @@ class FarSide:
         self.delay_s = 0.0
         self.gate: asyncio.Event | None = None
         """While set and not raised, attempts hang."""
-        self.held: Callable[[Event], bool] = lambda event: True
+        self.held: Callable[[Event], bool] = lambda _event: True
         """Which events hang at the gate."""
-        self.screened: Callable[[Event], Skipped | None] = lambda event: None
+        self.screened: Callable[[Event], Skipped | None] = lambda _event: None
 
     def screen(self, event: Event) -> Skipped | None:
         return self.screened(event)
@@ -154,7 +156,7 @@ class PacedSettings(HandlerSettings):
     rate: float | None = None
     burst: int = 1
     max_wait: float = float("inf")
-    model_config = {"arbitrary_types_allowed": True, "allow_inf_nan": True}
+    model_config = ConfigDict(allow_inf_nan=True)
 
     @property
     def token_rate(self) -> float | None:

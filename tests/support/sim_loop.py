@@ -72,7 +72,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         result, error = None, None
         try:
             result = work()
-        except Exception as caught:
+        except Exception as caught:  # noqa: BLE001 - handed on, as a thread would
             error = caught
         self.call_at(ends, _hand_over, future, result, error)
 
