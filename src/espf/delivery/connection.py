@@ -31,6 +31,10 @@ FRAMING_FACTOR = 8
 """A chunk of one byte takes six on the wire; an answer that takes more than this is an attack."""
 
 
+EMPTY_OK = Response(200, b"", truncated=False, retry_after=None)
+"""The usual answer, made once."""
+
+
 class Wire(Protocol):
     """What a connection writes to: a TCP transport, or TLS over one."""
 
@@ -103,21 +107,23 @@ class Connection(asyncio.Protocol):
         self.iteration: Iteration
         self.idle_since: float | None = None
         """Set by the pool's sweep when it first sees the connection idle."""
+        self._status = 0
+        self._keep = False
+        self._surplus = False
+        self._failure: str | None = None
+        self._head: bytes | bytearray = b""
+        self._body: list[bytes] = []
         self._expect_answer()
 
     def _expect_answer(self) -> None:
+        """Forget the last answer. Whatever else may have been set closed the connection."""
         self._begun = False
-        self._head: bytes | bytearray = b""
         self._in_body = False
-        self._interim = 0
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._received = 0
-        self._status = 0
-        self._keep = False
         self._complete = False
-        self._surplus = False
-        self._failure: str | None = None
+        self._head = b""
+        self._interim = 0
+        self._received = 0
+        self._body_bytes = 0
 
     @property
     def busy(self) -> bool:
@@ -273,8 +279,10 @@ class Connection(asyncio.Protocol):
             self._failure, self._waiter = failure, waiter
             self.fail(self._broken())
             return
-        response = self._response()
+        response = self._response() if self._body_bytes or self._status != 200 else EMPTY_OK
         if self._keep and not self._surplus and not self._wire.get_write_buffer_size():
+            if self._body:
+                self._body = []
             self._expect_answer()
             self._reused = True
             self._owner.release(self)

@@ -22,6 +22,8 @@ from espf.handlers.port import Iteration
 __all__ = ["ClientOptions", "HttpClient", "Response", "Target", "TlsOptions"]
 
 CLOSE_TIMEOUT_S = 1.0
+LENGTHS = tuple(b"Content-Length: %d\r\n\r\n" % length for length in range(1024))
+"""The last line of a head and its end, by the length of the body: events are small."""
 
 
 class HttpClient:
@@ -55,7 +57,9 @@ class HttpClient:
         `iteration.ends_at`, which may still be set while this waits. Raises a DeliveryError;
         cancellation closes the connection.
         """
-        request = b"%bContent-Length: %d\r\n\r\n%b" % (self._start + head, len(body), body)
+        length = len(body)
+        end = LENGTHS[length] if length < len(LENGTHS) else b"Content-Length: %d\r\n\r\n" % length
+        request = b"".join((self._start, head, end, body))
         deadline = self._clock.monotonic() + timeout_s
         sweeper = self._sweeper
         if not sweeper.active or timeout_s < sweeper.finest_s:
