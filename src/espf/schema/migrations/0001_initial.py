@@ -1,6 +1,7 @@
 """Event log, handlers and their state: plain tables, read and written with plain SQL."""
 
 from importlib import resources
+from typing import ClassVar
 
 from django.apps.registry import Apps
 from django.db import migrations
@@ -24,5 +25,5 @@ class Migration(migrations.Migration):
     """First tables."""
 
     initial = True
-    dependencies: list[tuple[str, str]] = []
+    dependencies: ClassVar[list[tuple[str, str]]] = []
     operations = [migrations.RunPython(create, migrations.RunPython.noop)]
