@@ -60,16 +60,13 @@ WHERE i_handler = :i_handler AND i_event > :after AND i_event <= :upto;
 -- name: next_due
 SELECT min(due_us) FROM parked WHERE i_handler = :i_handler AND due_us > :now_us;
 
+-- Among the next thousand events of the entity; an event with none there is sent, which is no harm.
 -- name: successor
-SELECT min(i_event) FROM event
-WHERE entity_id = :entity_id AND event_type = :event_type AND i_event > :i_event AND i_event <= :upto
-  AND event_type IN (
-    'Account/ProductAddon/Changed', 'Account/ProductAddon/Deleted',
-    'Account/Service/QuotaExceeded', 'Account/Service/QuotaExpired',
-    'Account/Service/Msg/QuotaExceeded', 'Account/Service/Msg/QuotaExpired',
-    'Account/Service/Netaccess/QuotaExceeded', 'Account/Service/Netaccess/QuotaExpired',
-    'Customer/Status/Limited', 'Customer/Status/Suspend', 'Customer/Status/Suspended'
-);
+SELECT min(i_event) FROM (
+    SELECT i_event, event_type FROM event
+    WHERE entity_id = :entity_id AND entity = :entity AND i_event > :i_event AND i_event <= :upto
+    ORDER BY i_event LIMIT 1000
+) AS later WHERE event_type = :event_type;
 
 -- The event goes behind an earlier parked one of its entity, whatever its own due time.
 -- name: park

@@ -129,6 +129,7 @@ def due(
 def successor(reader: sqlite3.Connection, event: Event, upto: int) -> int | None:
     """The next event of the same type and entity up to `upto`, or None."""
     bound = {
+        "entity": event.entity,
         "entity_id": event.entity_id,
         "event_type": event.event_type,
         "i_event": event.i_event,

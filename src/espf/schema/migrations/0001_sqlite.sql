@@ -22,16 +22,8 @@ CREATE TABLE event (
     caused_by integer,
     bulk integer NOT NULL DEFAULT 0
 );
+-- For coalescing and for search by entity. One index only: each costs every captured change.
 CREATE INDEX event_entity ON event (entity_id, entity, i_event);
--- Coalescing asks for a later event of the same type and entity; only these types have it.
-CREATE INDEX event_coalesced ON event (entity_id, event_type, i_event) WHERE event_type IN (
-    'Account/ProductAddon/Changed', 'Account/ProductAddon/Deleted',
-    'Account/Service/QuotaExceeded', 'Account/Service/QuotaExpired',
-    'Account/Service/Msg/QuotaExceeded', 'Account/Service/Msg/QuotaExpired',
-    'Account/Service/Netaccess/QuotaExceeded', 'Account/Service/Netaccess/QuotaExpired',
-    'Customer/Status/Limited', 'Customer/Status/Suspend', 'Customer/Status/Suspended'
-);
-
 -- Which types the triggers write at all: those with a subscriber. Changed without DDL.
 CREATE TABLE capture_gate (
     event_type text PRIMARY KEY
