@@ -1,4 +1,4 @@
-"""EventSenders, and a receiving application on loopback that answers what it is told to."""
+"""EventSenders and a receiving application on loopback; the event log on each engine."""
 
 import asyncio
 import ssl
@@ -6,12 +6,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from espf.handlers.options import read_options
 from espf.handlers.port import Handler, HandlerContext
 from espf.handlers.types import handler_type
+from storage_rig import ENGINES, Storage
 
 HANDBOOK_US = 1523546640 * 1_000_000
 """Thu, 12 Apr 2018 15:24:00 GMT, the moment of the handbook's examples."""
@@ -139,3 +141,11 @@ async def start_sender(receiver: Receiver, clock: StillClock) -> AsyncIterator[S
     yield starting
     for handler in started:
         await handler.close()
+
+
+@pytest.fixture(params=sorted(ENGINES))
+async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
+    """The event log on each engine."""
+    made = ENGINES[request.param](tmp_path)
+    yield made
+    await made.close()

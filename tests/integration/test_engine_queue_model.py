@@ -114,7 +114,7 @@ class Far:
     def screen(self, event: Event) -> Skipped | None:
         return Skipped("not allowed") if event.event_type == SCREENED else None
 
-    async def deliver(self, event: Event, attempt: Attempt) -> Outcome:
+    async def deliver(self, event: Event, _attempt: Attempt) -> Outcome:
         world = self.world
         key = (event.entity, event.entity_id)
         world.check(key not in self.under_way, f"two of {key} under way")

@@ -20,7 +20,11 @@ CREATE TABLE event (
     variables text NOT NULL CHECK (typeof(variables) = 'text'),
     has_sim integer NOT NULL DEFAULT 0,
     caused_by integer,
-    bulk integer NOT NULL DEFAULT 0
+    bulk integer NOT NULL DEFAULT 0,
+    -- A shell must not write what no reader can read: it would stop a handler.
+    CHECK (typeof(i_env) = 'integer' AND typeof(event_type) = 'text' AND typeof(entity) = 'text'
+        AND typeof(entity_id) = 'integer' AND typeof(event_time) = 'text'
+        AND typeof(has_sim) = 'integer' AND typeof(caused_by) IN ('integer', 'null'))
 );
 -- For coalescing and for search by entity. One index only: each costs every captured change.
 CREATE INDEX event_entity ON event (entity_id, entity, i_event);
