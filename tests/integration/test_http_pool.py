@@ -126,6 +126,28 @@ def test_the_repeat_is_not_repeated(run, hostile) -> None:
     run(play())
 
 
+def test_a_repeat_that_finds_nobody_still_says_that_something_was_sent(run) -> None:
+    async def play() -> None:
+        async def serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"{}")
+            writer.write(OK)
+            await reader.readuntil(b"{}")
+            server.close()
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(serve_once, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with Client(f"http://127.0.0.1:{port}/") as client:
+            await client.post()
+            with pytest.raises(ConnectRefused) as caught:
+                await client.post()
+            assert caught.value.sent
+        await server.wait_closed()
+
+    run(play())
+
+
 def test_a_fresh_connection_that_ends_unanswered_is_never_repeated(run, hostile) -> None:
     async def play() -> None:
         async with hostile([[["fin"]]]) as server, Client(server.url) as client:

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 client that POSTs to one target over kept-alive connections.
 
 Sending HTTP is what this program exists for, and a general client costs ten times what it needs
-(docs/decisions); so this one does what a handler asks and no more: no redirects, no cookies, no
-proxies, no compression. It is held to aiohttp's behaviour by a differential test.
+(benchmarks/http_client.py); so this one does what a handler asks and no more: no redirects, no
+cookies, no proxies, no compression. A differential test holds it to aiohttp's behaviour.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from espf.clock import Clock
 from espf.delivery.connection import Connection, StaleConnection
 from espf.delivery.deadlines import Sweeper
 from espf.delivery.dial import Dialer
-from espf.delivery.errors import AnswerTimeout, ConnectFailed, ConnectionLost
+from espf.delivery.errors import AnswerTimeout, ConnectFailed, ConnectionLost, DeliveryError
 from espf.delivery.model import ClientOptions, Response, Target
 from espf.delivery.pool import Pool
 from espf.delivery.tls import TlsOptions
@@ -93,7 +93,11 @@ class HttpClient:
 
     async def _repeat(self, request: bytes, deadline: float, iteration: Iteration) -> Response:
         """Once more, on a new connection: the far side had closed the old one before it read."""
-        connection = await self._connection(deadline, iteration, new=True)
+        try:
+            connection = await self._connection(deadline, iteration, new=True)
+        except DeliveryError as error:
+            error.sent = True  # by the first try; nobody knows what the far side read of it
+            raise
         waiter = connection.send(request, deadline, iteration)
         try:
             return await waiter
