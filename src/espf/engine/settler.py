@@ -14,8 +14,11 @@ from espf.engine.runner import Runner
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
 
-GATHER_S = 0.004
+GATHER_S = 0.003
 """Time to gather results after the first, and to let other writers in: at least 2 ms."""
+GATHER_UNDER_LOAD_S = 0.01
+"""The same when many results come: a commit costs much the same for few rows and for many."""
+MANY = 50
 
 
 class Settler:
@@ -30,6 +33,7 @@ class Settler:
         self._runners = runners
         self._waiting = asyncio.Event()
         self._settling = asyncio.Lock()
+        self._gather_s = GATHER_S
 
     def results_waiting(self) -> None:
         """A runner has something to commit."""
@@ -39,7 +43,7 @@ class Settler:
         """Settle for ever; cancel to end, then `flush`."""
         while True:
             await self._waiting.wait()
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(self._gather_s)
             self._waiting.clear()
             await self.flush()
 
@@ -48,6 +52,8 @@ class Settler:
         async with self._settling:
             settlement = Settlement(self._instance, self._clock.now_us())
             parts = [contribute(runner, settlement) for runner in self._runners()]
+            many = len(settlement.attempts) >= MANY
+            self._gather_s = GATHER_UNDER_LOAD_S if many else GATHER_S
             if settlement:
                 # Cancelled only when all memory is dropped, so commit and release cannot part.
                 await until_stored("settling", lambda: self._log.settle(settlement))
