@@ -1,0 +1,141 @@
+"""The real engine on a real SQLite file in virtual time, for tests that tell one story each.
+
+Import it as `sim_engine`.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from engine_rig import (
+    START_US,
+    FarSide,
+    PacedSettings,
+    append_events,
+    handler_change,
+    make_database,
+    open_plain,
+    statuses,
+)
+from espf.engine.instance import Instance
+from espf.engine.runner import Runner
+from espf.errors import StorageError
+from espf.eventlog.model import HandlerRow, Settlement
+from espf.eventlog.operations import HandlerChange
+from espf.eventlog.sqlite.log import SqliteEventLog
+from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.handlers.port import Handler
+from espf.handlers.settings import HandlerSettings
+from sim_loop import SimLoop, SimTime
+
+QUICK = {"Retry.FirstDelay": 0.5, "Retry.MaxDelay": 2, "Retry.Jitter": 0, "Concurrency": 4}
+
+
+class FlakyLog(SqliteEventLog):
+    """The log of a disk that fails as often as a test says."""
+
+    settle_fails = 0
+    poll_fails = 0
+    settlements = 0
+
+    async def settle(self, settlement: Settlement) -> None:
+        if self.settle_fails > 0:
+            self.settle_fails -= 1
+            raise StorageError("the disk is full")
+        await super().settle(settlement)
+        self.settlements += 1
+
+    def changed(self) -> bool:
+        if self.poll_fails > 0:
+            self.poll_fails -= 1
+            raise StorageError("the disk cannot be read")
+        return super().changed()
+
+
+class SimEngine:
+    """A database with handlers, an engine on it, and a far side for each handler."""
+
+    def __init__(self, folder: Path, *changes: HandlerChange, grace_s: float = 1.0) -> None:
+        self.path = make_database(folder / "espf.sqlite3")
+        self.time = SimTime(START_US)
+        self.shell: sqlite3.Connection = open_plain(self.path)
+        self.operations = SqliteOperations(self.path, self.time)
+        self.operations.apply(changes or [handler_change(**QUICK)])
+        self.rows = {row.name: row for row in self.operations.handlers()}
+        self.far = {name: FarSide() for name in self.rows}
+        self.grace_s = grace_s
+        self.start()
+
+    def start(self) -> None:
+        self.loop = SimLoop(self.time, Random(1))
+        asyncio.set_event_loop(self.loop)
+        self.log = FlakyLog(self.path, self.time)
+        self.log._writer.execute("PRAGMA synchronous=OFF")
+        self.instance = Instance(
+            "one", self.log, self.time, self._start, grace_s=self.grace_s, random=Random(1)
+        )
+        self.stop = asyncio.Event()
+        self.task = self.loop.create_task(self.instance.run(self.stop))
+
+    def _start(self, row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+        return self.far[row.name], PacedSettings.model_validate(row.options)
+
+    def append(self, *pairs: tuple[int, str]) -> list[int]:
+        return append_events(self.shell, pairs)
+
+    def run_for(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        if self.task.done():
+            self.task.result()
+            raise AssertionError("the engine ended by itself")
+
+    def run_until(self, holds: Callable[[], bool], within_s: float = 30.0) -> float:
+        """Let time pass until something holds; returns how long it took."""
+        began = self.time.now_s
+        while not holds():
+            assert self.time.now_s - began < within_s, "it never came to hold"
+            self.run_for(0.005)
+        return self.time.now_s - began
+
+    def stop_gracefully(self, within_s: float = 30.0) -> float:
+        """Stop as SIGTERM does; returns how long it took."""
+        began = self.time.now_s
+        self.stop.set()
+        self.loop.run_until_complete(asyncio.wait_for(self.task, within_s))
+        return self.time.now_s - began
+
+    def crash(self) -> None:
+        """Lose everything in memory."""
+        self.loop.crash()
+        for connection in (self.log._poll, self.log._reader, self.log._writer):
+            connection.close()
+
+    def runner(self, name: str = "hss") -> Runner:
+        return self.instance._runners[self.rows[name].i_handler]
+
+    def statuses(self, name: str = "hss") -> dict[int, list[str]]:
+        return statuses(self.shell, self.rows[name].i_handler)
+
+    def parked(self) -> list[int]:
+        return [n for (n,) in self.shell.execute("SELECT i_event FROM parked ORDER BY i_event")]
+
+    def close(self) -> None:
+        if not self.loop.is_closed():
+            self.crash()
+        self.operations.close()
+        self.shell.close()
+
+
+@contextmanager
+def sim_engine(folder: Path, *changes: HandlerChange, grace_s: float = 1.0) -> Iterator[SimEngine]:
+    """An engine that is running, on a fresh database."""
+    made = SimEngine(folder, *changes, grace_s=grace_s)
+    try:
+        made.run_for(0.05)
+        yield made
+    finally:
+        made.close()
