@@ -40,7 +40,6 @@ def _play(processes: "Processes", *, lose_one: bool) -> bool:
     os.environ.pop("ESPF_CONFIG", None)
     from espf.app import migrate_database, open_operations
     from espf.config import load_config
-
     from espf.demo.screen import Screen
 
     screen = Screen()

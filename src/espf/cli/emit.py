@@ -37,7 +37,7 @@ KEYS = {
 def emit(
     event_type: Annotated[str, typer.Argument(help="Such as Account/Blocked.")],
     values: Annotated[
-        list[str] | None, typer.Argument(metavar="[VARIABLE=VALUE]...", help="Its variables.")
+        list[str] | None, typer.Argument(metavar="VARIABLE=VALUE", help="Its variables.")
     ] = None,
     *,
     sim: Annotated[bool, typer.Option("--sim", help="The account holds a SIM card.")] = False,

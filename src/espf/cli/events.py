@@ -21,7 +21,7 @@ events_app = typer.Typer(
 )
 
 Ids = Annotated[
-    list[int] | None, typer.Argument(metavar="[I_EVENT]...", help="Numbers.", min=1, max=2**63 - 1)
+    list[int] | None, typer.Argument(metavar="I_EVENT", help="Numbers.", min=1, max=2**63 - 1)
 ]
 OfHandler = Annotated[str | None, typer.Option("--handler", help="Name of a handler.")]
 Types = Annotated[

@@ -15,7 +15,7 @@ handlers_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="How handlers are doing; switching them."
 )
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of handlers.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of handlers.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a bare array.")]
 
 

@@ -21,7 +21,7 @@ registry_app = typer.Typer(
 Entity = Annotated[str, typer.Argument(help="customer, account, product, sim_card or environment.")]
 Key = Annotated[str, typer.Argument(help="The numeric i_… key, or id=…, imsi=…, name=….")]
 Fields = Annotated[
-    list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Fields by the API's names.")
+    list[str] | None, typer.Argument(metavar="FIELD=VALUE", help="Fields by the API's names.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the bare record.")]
 

@@ -117,6 +117,11 @@ class _Reading:
         place = _place(name) if isinstance(name, str) and name else f"handler number {number}"
         self.problems += _unknown(table, _KEYS, place)
         self.problems += [f"{place}: {why}" for why in _refused_keys(table)]
+        names = _names_of(table.get("subscriptions"))
+        if names is None:
+            self.problems.append(
+                f'{place}: subscriptions must be a list of event types, or "{ALL}".'
+            )
         kind = self._type(table, place)
         if kind is None:
             return
@@ -124,7 +129,8 @@ class _Reading:
         if given is None:
             return
         settings = self._attempt(place, lambda: read_options(kind.settings, given, kind.name))
-        types = self._subscriptions(table, kind, settings or _half_read(kind, given), place)
+        known = settings or _half_read(kind, given)
+        types = self._attempt(place, lambda: kind.resolve(known, list(names or ())))
         if len(self.problems) > before or settings is None or types is None:
             return
         self._advise(place, kind, settings, types)
@@ -163,21 +169,6 @@ class _Reading:
                     "env:NAME or file:PATH keeps it out."
                 )
         return flat
-
-    def _subscriptions(
-        self,
-        table: Mapping[str, Any],
-        kind: HandlerType,
-        settings: HandlerSettings,
-        place: str,
-    ) -> frozenset[str] | None:
-        names = _names_of(table.get("subscriptions"))
-        if names is None:
-            self.problems.append(
-                f'{place}: subscriptions must be a list of event types, or "{ALL}".'
-            )
-            return None
-        return self._attempt(place, lambda: kind.resolve(settings, list(names)))
 
     def _attempt(self, place: str, work: Callable[[], _Result]) -> _Result | None:
         try:
