@@ -25,7 +25,7 @@ class Stored:
 def sends(
     rate: float, burst: int, waiting: int, seconds: float, late_s: float = 0.0
 ) -> list[float]:
-    """When requests leave, all of `waiting` being there from the start; timers fire `late_s` late."""
+    """When requests leave, all of them waiting from the start; timers fire `late_s` late."""
     bucket, stored, now_s, times = Bucket(rate, burst), Stored(rate, burst), 0.0, list[float]()
     while now_s < seconds and len(times) < waiting:
         if bucket.take(now_s):
