@@ -349,6 +349,18 @@ def test_results_outlive_a_disk_that_fails_for_a_while_and_nothing_is_sent_twice
     assert sorted(engine.far["hss"].sent) == numbers
 
 
+def test_nothing_more_is_sent_while_no_result_can_be_recorded(engine: SimEngine) -> None:
+    engine.log.settle_fails = 10**9
+    engine.far["hss"].delay_s = 0.01
+    engine.append(*[(entity, PLAIN) for entity in range(500)])
+    engine.run_for(20)
+    assert len(engine.far["hss"].sent) < 20, "but for the first milliseconds"
+
+    engine.log.settle_fails = 0
+    engine.run_until(lambda: len(engine.statuses()) == 500)
+    assert len(engine.far["hss"].sent) == 500
+
+
 def test_a_failing_poll_does_not_end_the_engine(engine: SimEngine) -> None:
     engine.log.poll_fails = 4
     engine.run_for(0.1)

@@ -61,6 +61,8 @@ class Flow:
         """An outage is over: what parked since then is due now."""
         self.paused = row.paused
         self.stopping = False
+        self.stalled = False
+        """The database takes no results: nothing is sent until it does."""
         self.in_flight = 0
         self.horizon = 0
         self.look_for_due = True

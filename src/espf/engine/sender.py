@@ -77,7 +77,7 @@ class Sender:
     def _next_item(self) -> Item | None:
         flow = self._flow
         probe = flow.probe
-        if flow.stopping or flow.paused:
+        if flow.stopping or flow.paused or flow.stalled:
             return None
         if probe is None and (flow.breaker.is_open or not flow.ready):
             return None

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 
 from espf.clock import Clock
 from espf.engine.patience import until_stored
-from espf.engine.results import contribute
+from espf.engine.results import Contribution, contribute
 from espf.engine.runner import Runner
+from espf.errors import StorageError
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
 
@@ -56,6 +57,19 @@ class Settler:
             self._gather_s = GATHER_UNDER_LOAD_S if many else GATHER_S
             if settlement:
                 # Cancelled only when all memory is dropped, so commit and release cannot part.
-                await until_stored("settling", lambda: self._log.settle(settlement))
+                await until_stored("settling", lambda: self._store(settlement, parts))
             for part in parts:
                 part.committed()
+
+    async def _store(self, settlement: Settlement, parts: list[Contribution]) -> None:
+        try:
+            await self._log.settle(settlement)
+        except StorageError:
+            # What is sent while nothing can be recorded would be sent again after a crash.
+            for part in parts:
+                part.runner.flow.stalled = True
+            raise
+        for part in parts:
+            if part.runner.flow.stalled:
+                part.runner.flow.stalled = False
+                part.runner.go_on()
