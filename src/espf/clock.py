@@ -1,4 +1,4 @@
-"""Time, passed in: the wall clock for what people read, the boot-time clock for what we wait for."""
+"""Time, passed in: the wall clock for what people read, the boot clock for what we wait for."""
 
 import time
 from datetime import UTC, datetime
