@@ -171,4 +171,4 @@ def _unknown(key: str) -> str:
 
 def _in_words(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0]) if location else "the file"
-    return f"{name} ({PREFIX}{name.upper()}): {message}."
+    return f"{name} ({PREFIX}{name.upper()}): {message.replace('Input should', 'must')}."

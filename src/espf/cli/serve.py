@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,7 +151,8 @@ def listen(config: "Config") -> socket.socket:
         family, _, _, _, place = found[0]
         return socket.create_server(place[:2], family=family, backlog=256)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no host's name"
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else "there is no host of this name"
         raise ConfigError(
             f"Cannot listen on {config.host} port {config.port}: {reason}. "
             "Choose another with --host and --port (0 takes any free port)."

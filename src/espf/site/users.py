@@ -29,7 +29,7 @@ def create_user(name: str, password: str, *, admin: bool = False) -> None:
         user.full_clean(exclude=["password"], validate_unique=False)
         validate_password(password, user)
     except ValidationError as error:
-        raise ConfigError("The user cannot be made:", error.messages) from error
+        raise ConfigError(f"The user {name} cannot be made:", error.messages) from error
     user.set_password(password)
     try:
         with transaction.atomic():
