@@ -508,3 +508,24 @@ def test_a_retry_by_hand_is_sent_again_with_the_same_number(engine: SimEngine) -
     engine.operations.retry(EventFilter(), engine.time.now_us())
     engine.run_until(lambda: engine.statuses() == {1: ["failed", "finished"]})
     assert engine.far["hss"].sent == [1, 1]
+
+
+def test_a_handler_that_loses_its_lanes_repeats_nothing_of_another(tmp_path: Path) -> None:
+    changes = [handler_change("hss", **QUICK), handler_change("lost", keep_events=False, **QUICK)]
+    with sim_engine(tmp_path, *changes, grace_s=5) as engine:
+        lost = engine.far["lost"]
+        lost.gate = asyncio.Event()
+        engine.far["hss"].delay_s = 0.02
+        engine.append((1, PLAIN))
+        engine.run_for(0.1)
+        engine.operations.set_enabled("lost", False)
+        engine.run_for(0.1)
+        engine.operations.set_enabled("lost", True)
+        engine.append(*[(entity, PLAIN) for entity in range(200)])
+        engine.run_for(0.1)
+        lost.gate.set()
+        engine.run_until(lambda: len(engine.statuses("hss")) == 201)
+
+        assert len(engine.far["hss"].sent) == 201
+        engine.append((7, PLAIN))
+        engine.run_until(lambda: engine.statuses("lost").get(202) == ["finished"], 5)

@@ -11,7 +11,7 @@ from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
-from espf.errors import ConfigError, HandlerError, LeaseLost
+from espf.errors import ConfigError, HandlerError
 from espf.eventlog.model import HandlerRow
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler
@@ -52,7 +52,11 @@ class Instance:
         self._random = random or Random()  # noqa: S311 - jitter, not a secret
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._settler = Settler(log, clock, name, lambda: list(self._runners.values()))
+        self._lost: set[int] = set()
+        """Handlers whose lanes another owner took: they start over from what the log says."""
+        self._settler = Settler(
+            log, clock, name, lambda: list(self._runners.values()), self._lanes_lost
+        )
         self._ending: dict[int, asyncio.Task[None]] = {}
         self._config_version = -1
         self._moved = True
@@ -63,16 +67,6 @@ class Instance:
 
         Raises whatever is a bug: it must be seen, and a supervisor starts the process again.
         """
-        while not stop.is_set():
-            try:
-                await self._session(stop)
-            except* LeaseLost as lost:
-                # Nothing of the settlement was stored; start over from what the log says.
-                _log.warning("lease.lost", instance=self.name, error=str(lost.exceptions[0]))
-                await self._give_up()
-                await _pause(stop, LOST_PAUSE_S)
-
-    async def _session(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settler.run())
             polling = group.create_task(self._poll(group))
@@ -81,7 +75,8 @@ class Instance:
             polling.cancel()
             await self._end_all(group)
             settling.cancel()
-        await self._give_up()
+        for runner in self._runners.values():  # those that did not end in time
+            await runner.handler.close()
         _log.info("instance.stopped", instance=self.name)
 
     async def _end_all(self, group: asyncio.TaskGroup) -> None:
@@ -97,15 +92,6 @@ class Instance:
             _log.error("instance.stopped_unsettled", instance=self.name)
             for task in ending:
                 task.cancel()
-
-    async def _give_up(self) -> None:
-        for runner in self._runners.values():
-            await runner.handler.close()
-        self._runners.clear()
-        self._tasks.clear()
-        self._ending.clear()
-        self._config_version = -1
-        self._moved = True
 
     async def _poll(self, group: asyncio.TaskGroup) -> None:
         quiet = 0
@@ -126,6 +112,9 @@ class Instance:
         return True
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
+        for i_handler in self._lost & self._runners.keys() - self._ending.keys():
+            self._ending[i_handler] = group.create_task(self._dropped(i_handler))
+        self._lost.clear()
         standing = await self._log.standing()
         if standing.config_version != self._config_version:
             self._config_version = standing.config_version
@@ -192,6 +181,21 @@ class Instance:
         """Wait for a stopping runner, commit its last results, close its connections."""
         await self._tasks[i_handler]
         await self._settler.flush()
+        await self._forget(i_handler)
+
+    def _lanes_lost(self, i_handler: int) -> None:
+        self._lost.add(i_handler)
+        self._moved = True
+
+    async def _dropped(self, i_handler: int) -> None:
+        """End a handler whose results are void, and leave its lanes alone for a moment."""
+        task = self._tasks[i_handler]
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(LOST_PAUSE_S)
+        await self._forget(i_handler)
+
+    async def _forget(self, i_handler: int) -> None:
         runner = self._runners.pop(i_handler)
         del self._tasks[i_handler], self._ending[i_handler]
         await runner.handler.close()
@@ -199,14 +203,6 @@ class Instance:
         # It may be wanted again, with other options.
         self._config_version = -1
         self._moved = True
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        pass
 
 
 def _same_but_pause(row: HandlerRow | None, running: HandlerRow) -> bool:

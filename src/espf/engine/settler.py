@@ -7,13 +7,17 @@ settlements the settler leaves the writer alone for a moment, so that others get
 import asyncio
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from espf.clock import Clock
 from espf.engine.patience import until_stored
 from espf.engine.results import Contribution, contribute
 from espf.engine.runner import Runner
-from espf.errors import StorageError
+from espf.errors import LeaseLost, StorageError
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
+
+_log = structlog.get_logger("espf.engine")
 
 GATHER_S = 0.003
 """Time to gather results after the first, and to let other writers in: at least 2 ms."""
@@ -26,12 +30,19 @@ class Settler:
     """The one writer of results on this instance."""
 
     def __init__(
-        self, log: EventLog, clock: Clock, instance: str, runners: Callable[[], Iterable[Runner]]
+        self,
+        log: EventLog,
+        clock: Clock,
+        instance: str,
+        runners: Callable[[], Iterable[Runner]],
+        lanes_lost: Callable[[int], None],
     ) -> None:
+        """`lanes_lost` is told the key of a handler whose lanes another owner took."""
         self._log = log
         self._clock = clock
         self._instance = instance
         self._runners = runners
+        self._lanes_lost = lanes_lost
         self._waiting = asyncio.Event()
         self._settling = asyncio.Lock()
         self._gather_s = GATHER_S
@@ -55,11 +66,31 @@ class Settler:
             parts = [contribute(runner, settlement) for runner in self._runners()]
             many = len(settlement.attempts) >= MANY
             self._gather_s = GATHER_UNDER_LOAD_S if many else GATHER_S
-            if settlement:
-                # Cancelled only when all memory is dropped, so commit and release cannot part.
-                await until_stored("settling", lambda: self._store(settlement, parts))
-            for part in parts:
+            # Cancelled only when all memory is dropped, so commit and release cannot part.
+            for part in await self._stored(settlement, parts) if settlement else parts:
                 part.committed()
+
+    async def _stored(
+        self, settlement: Settlement, parts: list[Contribution]
+    ) -> list[Contribution]:
+        """Store it; returns the parts that were, without those of handlers whose lanes are lost."""
+        try:
+            await until_stored("settling", lambda: self._store(settlement, parts))
+        except LeaseLost:
+            return [part for part in parts if await self._stored_alone(settlement, part)]
+        return parts
+
+    async def _stored_alone(self, settlement: Settlement, part: Contribution) -> bool:
+        row = part.runner.row
+        try:
+            await until_stored(
+                "settling", lambda: self._store(settlement.of(row.i_handler), [part])
+            )
+        except LeaseLost as error:
+            _log.warning("lease.lost", handler=row.name, error=str(error))
+            self._lanes_lost(row.i_handler)
+            return False
+        return True
 
     async def _store(self, settlement: Settlement, parts: list[Contribution]) -> None:
         try:

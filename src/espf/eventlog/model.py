@@ -186,3 +186,18 @@ class Settlement:
             or self.states
             or self.release
         )
+
+    def of(self, i_handler: int) -> "Settlement":
+        """The part of one handler, which can be recorded without the others'."""
+        return Settlement(
+            self.instance,
+            self.now_us,
+            attempts=[row for row in self.attempts if row.i_handler == i_handler],
+            park=[row for row in self.park if row.i_handler == i_handler],
+            repark=[row for row in self.repark if row.i_handler == i_handler],
+            unpark=[row for row in self.unpark if row.i_handler == i_handler],
+            positions=[row for row in self.positions if row.i_handler == i_handler],
+            states=[row for row in self.states if row[0] == i_handler],
+            release=[row for row in self.release if row[0] == i_handler],
+            skipped=[row for row in self.skipped if row[0] == i_handler],
+        )
