@@ -27,10 +27,13 @@ from espf.eventlog.model import HandlerRow, Settlement
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.log import SqliteEventLog
 from espf.eventlog.sqlite.operations import SqliteOperations
-from espf.handlers.port import Handler
+from espf.events.model import Event
+from espf.handlers.port import Attempt, Handler, Outcome, RetryLater
 from espf.handlers.settings import HandlerSettings
 from sim_loop import SimLoop, SimTime
 
+BUSY = RetryLater("", "busy", 503)
+REFUSED = RetryLater("", "connection refused", refused=True)
 QUICK = {"Retry.FirstDelay": 0.5, "Retry.MaxDelay": 2, "Retry.Jitter": 0, "Concurrency": 4}
 
 
@@ -139,3 +142,18 @@ def sim_engine(folder: Path, *changes: HandlerChange, grace_s: float = 1.0) -> I
         yield made
     finally:
         made.close()
+
+
+def ever(outcome: Outcome) -> Callable[[Event, Attempt], Outcome]:
+    """A far side that always answers the same."""
+
+    def answer(_event: Event, _attempt: Attempt) -> Outcome:
+        return outcome
+
+    return answer
+
+
+def with_gate(engine: SimEngine, held: Callable[[Event], bool] = lambda _event: True) -> None:
+    """Have these events hang until the gate is raised."""
+    engine.far["hss"].gate = asyncio.Event()
+    engine.far["hss"].held = held
