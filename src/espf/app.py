@@ -22,7 +22,7 @@ from espf.eventlog.operations import Operations
 from espf.eventlog.port import EventLog
 
 if TYPE_CHECKING:
-    from espf.engine.instance import StartHandler
+    from espf.engine.instance import Instance, StartHandler
     from espf.handlers.port import Handler
     from espf.handlers.settings import HandlerSettings
     from espf.secrets import SecretBox
@@ -107,9 +107,20 @@ async def run_instance(
             _tame_the_collector()
             if started is not None:
                 started()
-            await engine.run(stop)
+            await _run_loudly(engine, stop)
         finally:
             await log.close()
+
+
+async def _run_loudly(engine: "Instance", stop: asyncio.Event) -> None:
+    """A bug ends the process, and its traceback is in the log, where it can still be found."""
+    try:
+        await engine.run(stop)
+    except Exception:
+        import structlog
+
+        structlog.get_logger("espf.engine").critical("instance.failed", exc_info=True)
+        raise
 
 
 def _tame_the_collector() -> None:
@@ -169,6 +180,12 @@ def run_web(
 
     from espf.site.server import run_server
 
+    if config.host in ("0.0.0.0", "::") and not config.allowed_hosts:  # noqa: S104 - compared only
+        import structlog
+
+        structlog.get_logger("espf.web").warning(
+            "web.unnamed", advice="ESPF_ALLOWED_HOSTS must name this machine as browsers do"
+        )
     hosts = [name.strip() for name in config.allowed_hosts.split(",") if name.strip()]
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, config.host, *hosts]
     run_server(get_asgi_application(), listener, ready, with_parent=with_parent)

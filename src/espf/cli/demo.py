@@ -18,8 +18,7 @@ def demo(
 ) -> None:
     """Show the main job from start to end, on a temporary database with a real receiver.
 
-    The exit status is 0 only if the receiver got all events, in order for each account. With
-    --lose-one the receiver's record loses a line before it is judged, to show that it is judged.
+    The exit status is 0 only if the receiver got all events, in order for each account.
     """
     from espf.demo.processes import Processes
 
@@ -53,7 +52,7 @@ def _play(processes: "Processes", *, lose_one: bool) -> bool:
         stage = Stage(screen, processes, operations)
         stage.subscriber()
         stage.outage()
-        if lose_one:
+        if lose_one:  # to show that the record is what is judged
             lines = processes.record.read_text("utf-8").splitlines(keepends=True)
             processes.record.write_text("".join(lines[:-1]), "utf-8")
         return stage.judge()

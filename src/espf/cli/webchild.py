@@ -50,6 +50,8 @@ class WebChild:
         self._process = await asyncio.create_subprocess_exec(
             *ESPF,
             "web",
+            "--host",
+            self._config.host,
             "--listener-fd",
             str(number),
             stdin=subprocess.PIPE,

@@ -87,8 +87,9 @@ def _refuse_foreign(path: Path) -> None:
     loader = MigrationLoader(connection)
     unknown = [f"{app} {name}" for app, name in loader.applied_migrations.keys() - known(loader)]
     if unknown or _schema_version(tables) > SCHEMA_VERSION:
+        what = ", ".join(sorted(unknown)[:3]) or f"schema {_schema_version(tables)}"
         raise StorageError(
-            f"The database {path} was written by a newer espf ({', '.join(sorted(unknown)[:3])}). "
+            f"The database {path} was written by a newer espf ({what}). "
             "Install that release, or restore a backup."
         )
 
