@@ -25,6 +25,7 @@ from espf.delivery.headers import (
     parser_for,
 )
 from espf.delivery.model import KEPT_BODY, Response
+from espf.delivery.outbox import Outbox
 from espf.handlers.port import Iteration
 
 FRAMING_FACTOR = 8
@@ -80,10 +81,12 @@ class Connection(asyncio.Protocol):
         "_keep",
         "_loop",
         "_max_body",
+        "_outbox",
         "_owner",
         "_parser",
         "_place",
         "_received",
+        "_request",
         "_reused",
         "_status",
         "_surplus",
@@ -95,12 +98,15 @@ class Connection(asyncio.Protocol):
         "iteration",
     )
 
-    def __init__(self, owner: Owner, place: str, max_body: int) -> None:
+    def __init__(self, owner: Owner, outbox: Outbox, place: str, max_body: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._place = place
         self._max_body = max_body
+        self._outbox = outbox
         self._waiter: asyncio.Future[Response] | None = None
+        self._request: bytes | None = None
+        """Given by `send` and not written yet."""
         self._reused = False
         self.closed = False
         self.deadline = 0.0
@@ -133,13 +139,23 @@ class Connection(asyncio.Protocol):
     def send(
         self, request: bytes, deadline: float, iteration: Iteration
     ) -> asyncio.Future[Response]:
-        """Write a request; the future gets its Response, a DeliveryError or StaleConnection."""
+        """Write a request at the end of this turn of the loop.
+
+        The future gets its Response, a DeliveryError or StaleConnection.
+        """
         self.deadline = deadline
         self.iteration = iteration
         self.idle_since = None
         self._waiter = waiter = self._loop.create_future()
-        self._wire.write(request)
+        self._request = request
+        self._outbox.put(self)
         return waiter
+
+    def write_request(self) -> None:
+        """Write what `send` was given, unless nobody awaits its answer any more."""
+        request, self._request = self._request, None
+        if self._waiter is not None and request is not None:
+            self._wire.write(request)
 
     def cancel(self, waiter: asyncio.Future[Response]) -> None:
         """Nobody awaits this answer any more: close, unless it has come already."""
@@ -169,7 +185,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and end the exchange once the answer is complete."""
-        if self._waiter is None:
+        if self._waiter is None or self._request is not None:
             self.abort()  # nobody asked: the far side and we disagree on where answers end
             return
         self._begun = True
@@ -308,7 +324,8 @@ class Connection(asyncio.Protocol):
     def _loss(self, error: Exception | None) -> Exception:
         if self._reused and not self._begun:
             return StaleConnection()
+        written = self._request is None
         if error is not None:
-            return translated(error, self._place, sent=True)
+            return translated(error, self._place, sent=written)
         point = "within its answer" if self._begun else "before it answered"
-        return ConnectionLost(f"{self._place} closed the connection {point}")
+        return ConnectionLost(f"{self._place} closed the connection {point}", sent=written)

@@ -15,6 +15,7 @@ from espf.delivery.deadlines import Sweeper
 from espf.delivery.dial import Dialer
 from espf.delivery.errors import AnswerTimeout, ConnectFailed, ConnectionLost, DeliveryError
 from espf.delivery.model import ClientOptions, Response, Target
+from espf.delivery.outbox import Outbox
 from espf.delivery.pool import Pool
 from espf.delivery.tls import TlsOptions
 from espf.handlers.port import Iteration
@@ -37,6 +38,7 @@ class HttpClient:
         self._dialer = Dialer(target, options)
         self._pool = Pool(options.max_connections)
         self._idle = self._pool.idle
+        self._outbox = Outbox()
         self._sweeper = Sweeper(self._sweep)
         self._opening: dict[asyncio.Timeout, tuple[float, Iteration]] = {}
         self._start = f"POST {target.path} HTTP/1.1\r\nHost: {target.host_header}\r\n".encode()
@@ -138,7 +140,9 @@ class HttpClient:
         if found is not None:
             found.abort()
             return await self._open(left_s, new=new)
-        connection = Connection(self._pool, self._target.place, self._options.max_answer_bytes)
+        connection = Connection(
+            self._pool, self._outbox, self._target.place, self._options.max_answer_bytes
+        )
         try:
             await self._dialer.open(connection, left_s)
         except BaseException:

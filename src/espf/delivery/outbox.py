@@ -1,0 +1,35 @@
+"""Writes the requests of one turn of the loop together, at its end.
+
+The kernel wakes the receiver at the first of them, and it finds the others while it is still awake.
+Written one by one, as each is made, a quick receiver falls asleep in between and every write has
+to wake it: measured with nginx, 10 % more of our CPU time for each event.
+"""
+
+import asyncio
+from typing import Protocol
+
+
+class Writer(Protocol):
+    """A connection with a request to write."""
+
+    def write_request(self) -> None:
+        """Write it, if the exchange is still wanted."""
+
+
+class Outbox:
+    """Connections with something to write at the end of this turn. One for each client."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[Writer] = []
+
+    def put(self, writer: Writer) -> None:
+        """Have the connection write before the loop waits again."""
+        if not self._waiting:
+            self._loop.call_soon(self._write_all)
+        self._waiting.append(writer)
+
+    def _write_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for writer in waiting:
+            writer.write_request()
