@@ -83,7 +83,7 @@ async def test_a_full_disk_leaves_nothing_and_the_same_settlement_works_later(
     part = settlement()
     part.positions.append(moved(i_handler, leases[1], 1))
     part.attempts += [attempt_row(i_handler, n, answer="x" * 4096) for n in range(1, 300)]
-    writer: sqlite3.Connection = storage.log._writer  # type: ignore[attr-defined]
+    writer: sqlite3.Connection = storage.log._writer.connection  # type: ignore[attr-defined]
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages + 10}")
 

@@ -4,6 +4,7 @@ Import it as `queue_world`.
 """
 
 import asyncio
+import sqlite3
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -78,7 +79,7 @@ class FlakyLog(SqliteEventLog):
         return await super().due(*args, **named)
 
     def drop(self) -> None:
-        for connection in (self._poll, self._reader, self._writer):
+        for connection in (self._poll, self._reader, self._writer.connection):
             connection.close()
 
 
@@ -145,12 +146,12 @@ class World:
         self.path = make_database(Path(self.folder.name) / "espf.sqlite3")
         self.random = Random(seed)
         self.time = SimTime(START_US)
-        self.shell = open_plain(self.path)
-        self.shell.execute("PRAGMA synchronous=OFF")
-        self.operations = SqliteOperations(self.path, self.time)
-        self.operations._connection.execute("PRAGMA synchronous=OFF")
-        self.operations.apply([handler_change(name, TYPES, **OPTIONS[name]) for name in HANDLERS])
-        self.rows = {row.name: row for row in self.operations.handlers()}
+        self._shell = open_plain(self.path)
+        self._shell.execute("PRAGMA synchronous=OFF")
+        self._operations = SqliteOperations(self.path, self.time)
+        self._operations._connection.execute("PRAGMA synchronous=OFF")
+        self._operations.apply([handler_change(name, TYPES, **OPTIONS[name]) for name in HANDLERS])
+        self.rows = {row.name: row for row in self._operations.handlers()}
         self.moods: dict[str, str] = dict.fromkeys(HANDLERS, "delivers")
         self.bad: dict[tuple[str, int], str] = {}
         self.latency_s = 0.01
@@ -160,13 +161,31 @@ class World:
         self.wrong: list[str] = []
         self.start()
 
+    @property
+    def shell(self) -> sqlite3.Connection:
+        """A shell beside the engine; its turn comes when the engine's transaction is over."""
+        self._let_commit()
+        return self._shell
+
+    @property
+    def operations(self) -> SqliteOperations:
+        """An operator beside the engine, whose turn comes likewise."""
+        self._let_commit()
+        return self._operations
+
+    def _let_commit(self) -> None:
+        if self.loop.is_closed() or self.loop.is_running():
+            return
+        while self.log._writer.connection.in_transaction:
+            self.loop.run_until_complete(asyncio.sleep(0.001))
+
     # ---- the engine ----
 
     def start(self) -> None:
         self.loop = SimLoop(self.time, self.random)
         asyncio.set_event_loop(self.loop)
         self.log = FlakyLog(self.path, self.time)
-        self.log._writer.execute("PRAGMA synchronous=OFF")
+        self.log._writer.connection.execute("PRAGMA synchronous=OFF")
         self.instance = Instance(
             "one", self.log, self.time, self._far_side, grace_s=1.0, random=self.random
         )
@@ -197,8 +216,8 @@ class World:
     def end(self) -> None:
         if not self.loop.is_closed():
             self.crash()
-        self.operations.close()
-        self.shell.close()
+        self._operations.close()
+        self._shell.close()
         self.folder.cleanup()
 
     # ---- the model ----

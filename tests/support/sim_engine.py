@@ -64,10 +64,10 @@ class SimEngine:
     def __init__(self, folder: Path, *changes: HandlerChange, grace_s: float = 1.0) -> None:
         self.path = make_database(folder / "espf.sqlite3")
         self.time = SimTime(START_US)
-        self.shell: sqlite3.Connection = open_plain(self.path)
-        self.operations = SqliteOperations(self.path, self.time)
-        self.operations.apply(changes or [handler_change(**QUICK)])
-        self.rows = {row.name: row for row in self.operations.handlers()}
+        self._shell = open_plain(self.path)
+        self._operations = SqliteOperations(self.path, self.time)
+        self._operations.apply(changes or [handler_change(**QUICK)])
+        self.rows = {row.name: row for row in self._operations.handlers()}
         self.far = {name: FarSide() for name in self.rows}
         self.grace_s = grace_s
         self.start()
@@ -76,7 +76,7 @@ class SimEngine:
         self.loop = SimLoop(self.time, Random(1))
         asyncio.set_event_loop(self.loop)
         self.log = FlakyLog(self.path, self.time)
-        self.log._writer.execute("PRAGMA synchronous=OFF")
+        self.log._writer.connection.execute("PRAGMA synchronous=OFF")
         self.instance = Instance(
             "one", self.log, self.time, self._start, grace_s=self.grace_s, random=Random(1)
         )
@@ -85,6 +85,24 @@ class SimEngine:
 
     def _start(self, row: HandlerRow) -> tuple[Handler, HandlerSettings]:
         return self.far[row.name], PacedSettings.model_validate(row.options)
+
+    @property
+    def shell(self) -> sqlite3.Connection:
+        """A shell beside the engine; its turn comes when the engine's transaction is over."""
+        self._let_commit()
+        return self._shell
+
+    @property
+    def operations(self) -> SqliteOperations:
+        """An operator beside the engine, whose turn comes likewise."""
+        self._let_commit()
+        return self._operations
+
+    def _let_commit(self) -> None:
+        if self.loop.is_closed() or self.loop.is_running():
+            return
+        while self.log._writer.connection.in_transaction:
+            self.loop.run_until_complete(asyncio.sleep(0.001))
 
     def append(self, *pairs: tuple[int, str]) -> list[int]:
         return append_events(self.shell, pairs)
@@ -114,7 +132,7 @@ class SimEngine:
     def crash(self) -> None:
         """Lose everything in memory."""
         self.loop.crash()
-        for connection in (self.log._poll, self.log._reader, self.log._writer):
+        for connection in (self.log._poll, self.log._reader, self.log._writer.connection):
             connection.close()
 
     def runner(self, name: str = "hss") -> Runner:
@@ -129,8 +147,8 @@ class SimEngine:
     def close(self) -> None:
         if not self.loop.is_closed():
             self.crash()
-        self.operations.close()
-        self.shell.close()
+        self._operations.close()
+        self._shell.close()
 
 
 @contextmanager

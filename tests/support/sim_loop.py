@@ -49,6 +49,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         self._virtual = time
         self._random = random
         self._free_at: dict[int, float] = {}
+        self._handed_out: set[asyncio.Future[Any]] = set()
         self.crashed = False
         super().__init__(_Selector(time))
 
@@ -59,6 +60,8 @@ class SimLoop(asyncio.SelectorEventLoop):
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = self.create_future()
+        self._handed_out.add(future)
+        future.add_done_callback(self._handed_out.discard)
         free = max(self.time(), self._free_at.get(id(executor), 0.0))
         begins = free + self._random.choice(_DELAYS_S) + _TICK_S
         ends = begins + self._random.choice(_DELAYS_S) + _TICK_S
@@ -80,8 +83,8 @@ class SimLoop(asyncio.SelectorEventLoop):
         """Drop everything: nothing that was not done yet is done."""
         self.crashed = True
         tasks = asyncio.all_tasks(self)
-        for task in tasks:
-            task.cancel()
+        for waiting in (*tasks, *self._handed_out):
+            waiting.cancel()
         self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.close()
 

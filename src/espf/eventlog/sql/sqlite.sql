@@ -1,27 +1,20 @@
--- Statements in SQLite's own words. Many rows travel as one JSON text: a result of a thousand rows
--- is one step of the statement, so the reading thread takes Python's lock once, not a thousand times.
+-- Statements in SQLite's own words: lists travel as JSON texts.
 
 -- name: read
-SELECT json_group_array(json_array(
-    i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by))
-FROM (
-    SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim,
-        caused_by
-    FROM event
-    WHERE i_event > :after AND i_event <= :upto
-      AND event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
-    ORDER BY i_event LIMIT :limit
-);
+SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
+FROM event
+WHERE i_event > :after AND i_event <= :upto
+  AND event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
+ORDER BY i_event LIMIT :limit;
 
 -- name: parked_keys
 SELECT DISTINCT entity, entity_id FROM parked
 WHERE i_handler = :i_handler AND entity_id IN (SELECT value FROM json_each(:entity_ids));
 
 -- name: due
-SELECT json_group_array(json_array(
-    e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
+SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
     e.has_sim, e.caused_by, d.attempts, d.probes, d.due_us, d.first_attempt_us, d.stopped_base_us,
-    d.coalesced))
+    d.coalesced
 FROM (
     SELECT i_event, attempts, probes, due_us, first_attempt_us, stopped_base_us, coalesced
     FROM parked

@@ -1,4 +1,4 @@
-"""What the engine reads, on the reading thread's connection (its texts come as bytes)."""
+"""What the engine reads: short ranges by an index, on the event loop."""
 
 import sqlite3
 from typing import Any
@@ -71,8 +71,7 @@ def read_batch(
     bound = {"i_handler": i_handler, "after": after, "upto": upto, "limit": limit}
     reader.execute("BEGIN")
     try:
-        rows = _rows(reader.execute(_SQL["read"], bound).fetchone()[0])
-        events = [Event._make(row) for row in rows]
+        events = [Event._make(row) for row in _rows(reader, _SQL["read"], bound)]
         read_to = events[-1].i_event if len(events) == limit else upto
         parked = _parked_keys(reader, i_handler, events)
         asked = skips(reader, i_handler, after, read_to)
@@ -116,7 +115,7 @@ def due(
         "limit": limit,
         "exclude": orjson.dumps(exclude).decode(),
     }
-    rows = _rows(reader.execute(_SQL["due"], bound).fetchone()[0])
+    rows = _rows(reader, _SQL["due"], bound)
     events = [ParkedEvent(Event._make(row[:_EVENT_FIELDS]), *row[_EVENT_FIELDS:]) for row in rows]
     following = reader.execute(
         _SQL["next_due"], {"i_handler": i_handler, "now_us": now_us}
@@ -139,13 +138,18 @@ def successor(reader: sqlite3.Connection, event: Event, upto: int) -> int | None
     return found
 
 
-def _rows(text: bytes) -> list[list[Any]]:
-    """Rows from JSON. A shell can store bytes that are not UTF-8: they must not stop the lane."""
+def _rows(reader: sqlite3.Connection, query: str, bound: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Rows of a statement. A shell can store text that is not UTF-8: it must not stop the lane."""
     try:
-        rows: list[list[Any]] = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        rows = orjson.loads(text.decode("utf-8", "replace"))
-    return rows
+        return reader.execute(query, bound).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    reader.text_factory = _text
+    try:
+        return reader.execute(query, bound).fetchall()
+    finally:
+        reader.text_factory = str
 
 
 def _text(value: bytes | str) -> str:
