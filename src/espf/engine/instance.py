@@ -11,14 +11,14 @@ from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
-from espf.errors import ConfigError, HandlerError
+from espf.errors import ConfigError, HandlerError, StorageError
 from espf.eventlog.model import HandlerRow
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler
 from espf.handlers.settings import HandlerSettings
 
 BUSY_POLL_S = 0.005
-IDLE_POLL_S = 0.012
+IDLE_POLL_S = 0.02
 LOST_PAUSE_S = 1.0
 LAST_SETTLEMENT_S = 5.0
 """How long, beyond the grace period, a stop waits for the database to take the last results."""
@@ -96,20 +96,27 @@ class Instance:
     async def _poll(self, group: asyncio.TaskGroup) -> None:
         quiet = 0
         while True:
-            quiet = 0 if await until_stored("polling", lambda: self._look(group)) else quiet + 1
+            # All that an idle system does, 50 times a second: keep it short.
+            if self._moved or self._changed():
+                quiet = 0
+                await until_stored("polling", lambda: self._look(group))
+            else:
+                quiet += 1
             await asyncio.sleep(BUSY_POLL_S if quiet < BUSY_FOR_POLLS else IDLE_POLL_S)
 
-    async def _look(self, group: asyncio.TaskGroup) -> bool:
-        self._moved = self._log.changed() or self._moved
-        if not self._moved:
-            return False
+    def _changed(self) -> bool:
+        try:
+            return self._log.changed()
+        except StorageError:
+            return True  # looking closer tells what is wrong, and waits until it is mended
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
         self._moved = False
         try:
             await self._follow(group)
         except BaseException:
             self._moved = True
             raise
-        return True
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
         for i_handler in self._lost & self._runners.keys() - self._ending.keys():

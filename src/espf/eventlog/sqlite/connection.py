@@ -68,10 +68,15 @@ def translated(path: Path | str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", None) or ""
-        advice = next((text for key, text in _ADVICE.items() if name.startswith(key)), None)
-        detail = f"{error}" + (f" ({advice})" if advice else "")
-        raise StorageError(f"Database {path}: {detail}.") from error
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: sqlite3.Error, path: Path | str) -> StorageError:
+    """What the operator is told about an error of SQLite."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    advice = next((text for key, text in _ADVICE.items() if name.startswith(key)), None)
+    detail = f"{error}" + (f" ({advice})" if advice else "")
+    return StorageError(f"Database {path}: {detail}.")
 
 
 @contextmanager

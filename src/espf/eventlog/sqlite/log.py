@@ -18,7 +18,7 @@ from espf.eventlog.model import (
     Standing,
 )
 from espf.eventlog.sqlite import reading, settling
-from espf.eventlog.sqlite.connection import connect, translated
+from espf.eventlog.sqlite.connection import connect, storage_error, translated
 from espf.eventlog.sqlite.writing import Writer
 from espf.events.model import Event
 
@@ -42,8 +42,10 @@ class SqliteEventLog:
 
     def changed(self) -> bool:
         """Whether anything was committed since the last call, by anyone, ourselves included."""
-        with translated(self._path):
+        try:
             version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
         moved = version != self._seen_version
         self._seen_version = version
         return moved
