@@ -26,10 +26,11 @@ def list_(*, as_json: AsJson = False) -> None:
     from espf.config import load_config
 
     with open_operations(load_config()) as operations:
-        records = [_health(one) for one in operations.health()]
+        found = operations.health()
     if as_json:
-        print_json(records)
+        print_json([_health(one) for one in found])
         return
+    records = [_health(one) | {"backlog": one.backlog_shown} for one in found]
     heads = ("name", "type", "enabled", "paused", "breaker", "backlog", "parked", "last_reason")
     table(heads, [[record[head] for head in heads] for record in records])
 
@@ -131,6 +132,7 @@ def _health(one: "HandlerHealth") -> dict[str, object]:
         "breaker_since": when(one.breaker_since_us),
         "breaker_reason": one.breaker_reason,
         "backlog": one.backlog,
+        "backlog_exact": one.backlog_exact,
         "parked": one.parked,
         "oldest": when(one.oldest_us),
         "last_reason": one.last_reason,

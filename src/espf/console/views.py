@@ -100,7 +100,7 @@ def _handler(one: HandlerHealth) -> dict[str, Any]:
         "enabled": row.enabled,
         "paused": row.paused,
         "breaker": one.breaker,
-        "backlog": one.backlog,
+        "backlog": one.backlog_shown,
         "parked": one.parked,
         "reason": one.last_reason,
     }

@@ -35,6 +35,8 @@ class HandlerHealth:
     handler: HandlerRow
     backlog: int
     """Events of its types that are not settled, parked ones included; counted up to `COUNT_TO`."""
+    backlog_exact: bool
+    """False when there are more than were counted."""
     parked: int
     breaker: str
     breaker_since_us: int | None
@@ -44,8 +46,14 @@ class HandlerHealth:
     last_reason: str | None
     """Reason of the newest attempt that did not deliver."""
 
+    @property
+    def backlog_shown(self) -> str:
+        """The backlog for people: `100000+` when there are more than were counted."""
+        return f"{self.backlog}{'' if self.backlog_exact else '+'}"
 
-COUNT_TO = 1_000_000
+
+COUNT_TO = 100_000
+"""Counting further would take seconds each time somebody looks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ def _health(connection: sqlite3.Connection, row: HandlerRow) -> HandlerHealth:
     return HandlerHealth(
         handler=row,
         backlog=waiting + parked,
+        backlog_exact=waiting < COUNT_TO,
         parked=parked,
         breaker=breaker,
         breaker_since_us=since_us,
