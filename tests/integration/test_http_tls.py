@@ -183,7 +183,7 @@ def test_a_client_certificate_that_the_server_wants_is_given(
             assert (await post(port, TlsOptions(ca_file, *client_files))).status == 200
             with pytest.raises(TlsFailed) as caught:
                 await post(port, TlsOptions(ca_file))
-            # In TLS 1.3 the server judges our certificate after we may speak: it can be out by then.
+            # In TLS 1.3 the server judges our certificate after we may speak, so that may be out.
             assert version == ssl.TLSVersion.TLSv1_3 or not caught.value.sent
             assert await aiohttp_refuses(port, ssl.create_default_context(cafile=ca_file))
             assert len(requests) == 1
