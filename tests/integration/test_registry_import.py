@@ -68,7 +68,7 @@ def test_a_bad_row_names_its_line_and_stops_nothing_else(rig, write):
         b'678901,,\xff\xfe\n789012,,fine\n890123,,"never closed\n901234,,\n'
     )
     report = import_file("sim_card", path)
-    assert report.added == 2
+    assert report.added == 3
     assert [line for line, _ in report.failed] == [2, 3, 6, 7, 8, 9, 10, 12]
     why = dict(report.failed)
     assert "6 to 15 digits" in why[2]
@@ -79,6 +79,15 @@ def test_a_bad_row_names_its_line_and_stops_nothing_else(rig, write):
     assert "control character" in why[9]
     assert "not valid UTF-8" in why[10]
     assert "not CSV" in why[12]
+
+
+@pytest.mark.parametrize("rows", [1, 10, 1000])
+def test_an_open_quote_swallows_none_of_the_rows_behind_it(rig, write, rows):
+    good = "".join(f"{number:06},,\n" for number in range(200, 200 + rows))
+    path = write(f'imsi,iccid,hlr_name\n100000,,"open\n{good}100001,,"open\n100002,,x')
+    report = import_file("sim_card", path)
+    assert report.added == rows + 1
+    assert [line for line, _ in report.failed] == [2, rows + 3]
 
 
 def test_bad_json_lines_are_named(rig, write):
@@ -106,6 +115,8 @@ def test_bad_json_lines_are_named(rig, write):
         ("name\nx\n".encode("utf-16"), "not UTF-8"),
         (b"\0\0\0\0", "not UTF-8"),
         ('"name\n', "header is not CSV"),
+        ("name;email\nx;y\n", "use commas"),
+        (b"n" * 1_100_000, "header is not CSV"),
     ],
 )
 def test_a_file_that_is_no_import_file_stores_nothing(rig, write, content, why):

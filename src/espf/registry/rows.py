@@ -5,7 +5,9 @@ import file at all raises.
 """
 
 import csv
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, Self
 
@@ -14,7 +16,10 @@ import orjson
 from espf.errors import RegistryError
 
 MAX_LINE = 1_000_000
-"""Bytes of one line of JSON."""
+"""Bytes of one line."""
+_MOST_LINES = 50
+"""A quoted cell that does not end within so many lines is an open quote on its first."""
+_TOO_LONG = f"the line is longer than {MAX_LINE} bytes"
 _NOT_UTF8 = (b"\xff\xfe", b"\xfe\xff")
 _BOM = b"\xef\xbb\xbf"
 
@@ -54,45 +59,43 @@ def read_rows(
 
 
 class _Lines:
-    """Lines of a file, counted; one that is too long is skipped, and said to be."""
+    """Lines of a file, counted; None for one that is too long."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._again: deque[bytes | None] = deque()
         self.number = 0
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> bytes:
-        line = self._file.readline(MAX_LINE + 1)
-        if not line:
+    def __next__(self) -> bytes | None:
+        line = self._again.popleft() if self._again else self._read()
+        if line == b"":
             raise StopIteration
         self.number += 1
-        if len(line) > MAX_LINE:
-            self._skip(line)
-            raise _TooLong(f"the line is longer than {MAX_LINE} bytes")
-        return line.removeprefix(_BOM) if self.number == 1 else line
+        return line.removeprefix(_BOM) if line and self.number == 1 else line
 
-    def _skip(self, line: bytes) -> None:
+    def put_back(self, lines: list[bytes | None]) -> None:
+        """Let the last lines be read once more."""
+        self._again.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+    def _read(self) -> bytes | None:
+        line = self._file.readline(MAX_LINE + 1)
+        if len(line) <= MAX_LINE:
+            return line
         while line and not line.endswith(b"\n"):
             line = self._file.readline(MAX_LINE)
-
-
-class _TooLong(Exception):  # noqa: N818 - never leaves this module
-    """A line beyond `MAX_LINE`."""
+        return None
 
 
 def _json_rows(file: IO[bytes]) -> Iterator[Row | BadRow]:
     lines = _Lines(file)
-    while True:
-        try:
-            line = next(lines)
-        except StopIteration:
-            return
-        except _TooLong as error:
-            yield BadRow(lines.number, str(error))
-            continue
-        if line.strip():
+    for line in lines:
+        if line is None:
+            yield BadRow(lines.number, _TOO_LONG)
+        elif line.strip():
             yield _json_row(lines.number, line)
 
 
@@ -110,14 +113,20 @@ def _csv_rows(
     path: Path, file: IO[bytes], check_header: Callable[[list[str]], None]
 ) -> Iterator[Row | BadRow]:
     lines = _Lines(file)
-    reader = csv.reader(map(_decoded, lines), strict=True)
     try:
-        header = [name.strip() for name in next(reader)]
-    except (csv.Error, _TooLong) as error:
+        header = [name.strip() for name in _cells([next(lines)])]
+    except csv.Error as error:
         raise RegistryError(f"{path}, line 1: the header is not CSV: {error}.") from error
+    _check_separator(path, header)
     _check_unique(path, header)
     check_header(header)
-    return _records(reader, lines, header)
+    return _records(lines, header)
+
+
+def _check_separator(path: Path, header: list[str]) -> None:
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and sign in header[0]:
+            raise RegistryError(f"{path}, line 1: {name} separate the cells; use commas.")
 
 
 def _check_unique(path: Path, header: list[str]) -> None:
@@ -128,21 +137,45 @@ def _check_unique(path: Path, header: list[str]) -> None:
         raise RegistryError(f"{path}, line 1: {', '.join(twice)[:80]} is there twice.")
 
 
-def _decoded(line: bytes) -> str:
+def _cells(lines: list[bytes | None]) -> list[str]:
+    """Cells of one row. Raises csv.Error if the lines are not exactly that."""
+    if None in lines:
+        raise csv.Error(_TOO_LONG)
     # Bytes that are not UTF-8 become surrogates, which no field accepts: the row fails, no more.
-    return line.decode("utf-8", "surrogateescape")
+    texts = (line.decode("utf-8", "surrogateescape") for line in lines if line)
+    return next(csv.reader(texts, strict=True), [])
 
 
-def _records(
-    reader: Iterator[list[str]], lines: _Lines, header: list[str]
-) -> Iterator[Row | BadRow]:
-    while True:
-        line = lines.number + 1
+def _row_from(lines: _Lines, first: bytes | None, width: int) -> list[str]:
+    """Cells of the row that begins with this line, and seldom goes on in the next ones.
+
+    An open quote must not swallow the rows behind it: unless a row of the right width comes of it,
+    its line alone is bad. Raises csv.Error then.
+    """
+    try:
+        return _cells([first])
+    except csv.Error:
+        ahead: list[bytes | None] = []
+        for line in islice(lines if first and b'"' in first else (), _MOST_LINES):
+            ahead.append(line)
+            if line is None or b'"' not in line:
+                continue
+            try:
+                cells = _cells([first, *ahead])
+            except csv.Error:
+                continue
+            if len(cells) == width:
+                return cells
+        lines.put_back(ahead)
+        raise
+
+
+def _records(lines: _Lines, header: list[str]) -> Iterator[Row | BadRow]:
+    for first in lines:
+        line = lines.number
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except (csv.Error, _TooLong) as error:
+            cells = _row_from(lines, first, len(header))
+        except csv.Error as error:
             yield BadRow(line, f"not CSV: {error}")
             continue
         if not cells:
