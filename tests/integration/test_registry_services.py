@@ -145,6 +145,14 @@ def test_a_duplicate_id_a_used_card_and_a_disposed_one_are_refused(rig):
         add("customer", {"name": "Ann"})
 
 
+def test_the_imsi_of_a_card_in_use_is_fixed(rig):
+    key = mobile(imsi=IMSI)["i_sim_card"]
+    with pytest.raises(RegistryError, match="IMSI of a card in use is fixed"):
+        update("sim_card", key, {"imsi": "001010000000099"})
+    update("account", 1, {"imsi": ""})
+    assert update("sim_card", key, {"imsi": "001010000000099"})["imsi"] == "001010000000099"
+
+
 def test_a_card_reserved_for_one_customer_is_not_given_to_another(rig):
     add("customer", {"name": "Bob"})
     update("sim_card", 1, {"status": "reserved", "i_customer": 2})

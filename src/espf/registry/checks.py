@@ -59,6 +59,13 @@ def card(current: SimCard | None, values: Values) -> None:
     used = current is not None and current.status == "used"
     if current is not None:
         _same("i_env", values.get("env_id", current.env_id), current.env_id)
+        if used and values.get("imsi", current.imsi) != current.imsi:
+            # The account would change its IMSI, and no system that follows it would hear of it.
+            raise RegistryError(
+                "The IMSI of a card in use is fixed: take it away from its account first "
+                "(imsi= on update).",
+                "imsi",
+            )
     if status is not None and (status == "used") != used:
         raise RegistryError(
             "The SIM card is in use by an account: take it away there first (imsi= on update)."
