@@ -35,8 +35,7 @@ def engine_lock(database: Path) -> Iterator[None]:
     try:
         if not _taken(descriptor):
             raise StorageError(_busy(database, _holder(path)))
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        _sign(descriptor, path)
         yield
     finally:
         os.close(descriptor)
@@ -69,6 +68,17 @@ def _taken(descriptor: int) -> bool:
         else:
             return True
     return False
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Write who holds the lock."""
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        raise StorageError(
+            f"The lock {path} cannot be written: {error.strerror}. Free some space on its disk."
+        ) from error
 
 
 def _holder(path: Path) -> int:

@@ -73,3 +73,10 @@ def test_the_lock_names_its_holder_and_is_free_after_its_death(tmp_path: Path) -
     assert engine_pid(database) is None
     with engine_lock(database):
         assert engine_pid(database) == os.getpid()
+
+
+def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    database = tmp_path / "espf.db"
+    (tmp_path / "espf.db.engine.lock").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match=r"lock .* cannot be written"), engine_lock(database):
+        pass
