@@ -9,10 +9,12 @@ import sys
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
 
 import registry_rig  # noqa: F401 - brings Django up
 from espf.capture.install import is_current
 from espf.errors import ConfigError, StorageError
+from espf.eventlog.sqlite.connection import SCHEMA_VERSION
 from espf.registry.services import list_
 from espf.schema.migrate import migrate
 
@@ -55,6 +57,17 @@ def test_triggers_that_got_lost_come_back(path):
 def test_the_models_have_no_change_without_a_migration(path):
     migrate(f"sqlite:///{path}")
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_each_migration_of_ours_has_its_schema_version():
+    """By the version alone every command refuses a newer database: raise it with each migration."""
+    migrations = {
+        1: {"espf_registry 0001_initial", "espf_schema 0001_initial"},
+    }
+    disk = MigrationLoader(None).disk_migrations
+    ours = {f"{app} {name}" for app, name in disk if app.startswith("espf_")}
+    assert ours == set().union(*migrations.values())
+    assert max(migrations) == SCHEMA_VERSION
 
 
 def test_a_database_of_a_newer_release_is_refused_untouched(path):
