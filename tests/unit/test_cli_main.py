@@ -1,6 +1,8 @@
 """The command in this process: exit status, messages, names and values that operators give."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,14 @@ def test_an_unexpected_error_names_its_type_and_not_its_text(
     status, _, err = command("events", "list")
     assert status == 1
     assert err == "Unexpected error: KeyError. Run with --debug to see where it is from.\n"
+
+
+def test_a_full_disk_under_what_is_printed_is_said() -> None:
+    words = [sys.executable, "-m", "espf.cli.main", "--version"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "The system refused to read or write: No space left on device.\n"
 
 
 def test_bytes_that_are_no_text_are_refused_as_wrong_use(command: Command) -> None:

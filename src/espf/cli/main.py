@@ -94,15 +94,23 @@ def run(arguments: list[str]) -> int:
         return _status(arguments)
     except BrokenPipeError:
         return _quiet_about_the_pipe()
-    except ProvisioningError as error:
-        if debug:
-            traceback.print_exc()
-        warn(str(error))
     except Exception as error:  # noqa: BLE001 - the last resort: one line, no traceback
         if debug:
             traceback.print_exc()
-        warn(f"Unexpected error: {type(error).__name__}. Run with {DEBUG} to see where it is from.")
+        warn(_told(error))
     return 1
+
+
+def _told(error: Exception) -> str:
+    match error:
+        case ProvisioningError():
+            return str(error)
+        case OSError(strerror=str(reason)):
+            where = f" ({error.filename})" if error.filename else ""
+            return f"The system refused to read or write{where}: {reason}."
+        case _:
+            name = type(error).__name__
+            return f"Unexpected error: {name}. Run with {DEBUG} to see where it is from."
 
 
 def _status(arguments: list[str]) -> int:
