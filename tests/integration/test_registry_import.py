@@ -87,7 +87,8 @@ def test_an_open_quote_swallows_none_of_the_rows_behind_it(rig, write, rows):
     path = write(f'imsi,iccid,hlr_name\n100000,,"open\n{good}100001,,"open\n100002,,x')
     report = import_file("sim_card", path)
     assert report.added == rows + 1
-    assert [line for line, _ in report.failed] == [2, rows + 3]
+    why = "not CSV: a quote is opened and not closed"
+    assert report.failed == [(2, why), (rows + 3, why)]
 
 
 def test_bad_json_lines_are_named(rig, write):

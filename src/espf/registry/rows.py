@@ -143,7 +143,11 @@ def _cells(lines: list[bytes | None]) -> list[str]:
         raise csv.Error(_TOO_LONG)
     # Bytes that are not UTF-8 become surrogates, which no field accepts: the row fails, no more.
     texts = (line.decode("utf-8", "surrogateescape") for line in lines if line)
-    return next(csv.reader(texts, strict=True), [])
+    try:
+        return next(csv.reader(texts, strict=True), [])
+    except csv.Error as error:
+        never_ends = "unexpected end" in str(error)
+        raise csv.Error("a quote is opened and not closed" if never_ends else error) from error
 
 
 def _row_from(lines: _Lines, first: bytes | None, width: int) -> list[str]:
