@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,19 @@ def test_without_a_receiver_events_wait_and_can_be_skipped(installed: Installati
     assert "1; nothing was changed" in dry
     assert installed.ok("events", "skip", "1") == "1 skipped\n"
     assert installed.record("handlers", "list")[0]["backlog"] == 0
+
+
+def test_doctor_connects_to_no_address_that_the_handler_may_not(installed: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        networks = '"EventSender.AllowedNetworks" = "10.0.0.0/8"'
+        installed.ok("apply", installed.write("handlers.toml", handlers_toml(url, extra=networks)))
+        doctor = installed.run("doctor")
+        assert doctor.returncode == 1
+        assert "127.0.0.1 is outside the allowed networks" in doctor.stdout
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_tail_follows_attempts_until_interrupted(installed: Installation) -> None:

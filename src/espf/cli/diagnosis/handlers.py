@@ -1,12 +1,15 @@
 """Checks of the handlers: options, subscriptions, breaker, backlog, and whether anyone is there."""
 
+import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.cli.output import when
 from espf.config import Config
+from espf.delivery.address import Address, Network, resolve
+from espf.delivery.errors import AddressRefused
 from espf.errors import ConfigError, HandlerError, StorageError
 from espf.eventlog.operations import HandlerHealth
 from espf.handlers.options import read_options
@@ -68,13 +71,17 @@ def _of_settings(name: str, type_name: str, settings: HandlerSettings) -> Iterat
         yield warn(name, text)
     url = getattr(settings, "url", None)
     if url is not None:
-        yield _reach(name, url.host, url.port)
+        yield _reach(name, url.host, url.port, getattr(settings, "allowed_networks", ()))
 
 
-def _reach(name: str, host: str, port: int) -> Finding:
+def _reach(name: str, host: str, port: int, allowed: Sequence[Network]) -> Finding:
+    """Connect as the engine would: to an address that it refuses, no connection is made."""
     try:
-        with socket.create_connection((host, port), CONNECT_S):
-            return ok(name, f"Its receiver {host} port {port} takes connections.")
+        _connect(asyncio.run(resolve(host, port, allowed)), port)
+        return ok(name, f"Its receiver {host} port {port} takes connections.")
+    except AddressRefused as error:
+        mend = "Correct the address or EventSender.AllowedNetworks. Events wait meanwhile."
+        return wrong(name, f"{error}.", mend)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return wrong(
@@ -82,6 +89,16 @@ def _reach(name: str, host: str, port: int) -> Finding:
             f"Its receiver {host} port {port} takes no connection: {reason}.",
             "Start the receiver, or correct the address in its options. Events wait meanwhile.",
         )
+
+
+def _connect(addresses: list[Address], port: int) -> None:
+    first, *others = addresses
+    try:
+        socket.create_connection((str(first), port), CONNECT_S).close()
+    except OSError:
+        if not others:
+            raise
+        _connect(others, port)
 
 
 def _of_state(name: str, one: HandlerHealth, now_us: int) -> Iterator[Finding]:
