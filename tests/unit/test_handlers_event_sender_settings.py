@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espf.errors import ConfigError
 from espf.handlers.event_sender.advice import warnings
 from espf.handlers.event_sender.settings import EventSenderSettings
 from espf.handlers.event_sender.url import Url, parse_url
@@ -170,6 +171,12 @@ def test_whatever_passes_as_a_url_is_fit_for_a_request(rest: str) -> None:
     assert 1 <= url.port <= 65535
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "0.0.0.0", "[fe80::1]", "[::ffff:a9fe:a9fe]"])
+def test_a_url_that_is_never_connected_to_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"EventSender\.URL must name another host.* is always"):
+        settings(URL=f"http://{host}/")
+
+
 def test_nothing_usual_is_warned_of() -> None:
     assert warnings(settings()) == []
 
@@ -180,6 +187,10 @@ def test_nothing_usual_is_warned_of() -> None:
         ({"TokenRate": 50.5, "TokenBurstiness": 10}, "the rate is used: 51 requests"),
         ({"WithUniqueID": "off"}, "APIVersion 2 requires i_event"),
         ({"WithUniqueID": "off", "APIVersion": 1}, "receivers cannot tell repeats."),
+        (
+            {"URL": "http://127.0.0.1", "AllowedNetworks": "10.0.0.0/8"},
+            "Nothing can be sent: 127.0.0.1 is outside the allowed networks",
+        ),
         ({"TLS.Verify": False}, "EventSender.TLS.Verify is off"),
         ({"TLS.CAFile": "/nowhere/ca.pem", "URL": "https://h"}, "no file /nowhere/ca.pem"),
         (

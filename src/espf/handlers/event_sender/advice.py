@@ -1,7 +1,9 @@
 """What `espf apply` and the console warn of: options that are allowed and probably not meant."""
 
+from ipaddress import ip_address
 from pathlib import Path
 
+from espf.delivery.address import objection
 from espf.handlers.event_sender.settings import EventSenderSettings
 
 
@@ -10,6 +12,7 @@ def warnings(settings: EventSenderSettings) -> list[str]:
     return [
         *_of_the_bucket(settings),
         *_of_requests(settings),
+        *_of_networks(settings),
         *_of_tls(settings),
         *_of_files(settings),
     ]
@@ -38,6 +41,15 @@ def _of_requests(settings: EventSenderSettings) -> list[str]:
             "headers list; receivers that split the value at spaces refuse it."
         )
     return found
+
+
+def _of_networks(settings: EventSenderSettings) -> list[str]:
+    try:
+        address = ip_address(settings.url.host)
+    except ValueError:
+        return []  # a name: what it stands for is checked at each connect
+    reason = objection(address, settings.allowed_networks)
+    return [] if reason is None else [f"Nothing can be sent: {reason}."]
 
 
 def _of_tls(settings: EventSenderSettings) -> list[str]:

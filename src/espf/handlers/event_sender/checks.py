@@ -5,10 +5,12 @@ sentence: "EventSender.URL must not have a fragment". None shows what may be a s
 """
 
 import re
-from ipaddress import ip_network
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 
 from pydantic import SecretStr, ValidationInfo
 
+from espf.delivery.address import objection
 from espf.delivery.answers import parse_codes
 from espf.errors import ConfigError
 from espf.events.catalogue import shown
@@ -40,8 +42,13 @@ _TAKEN_HEADERS = frozenset(
 
 
 def url(text: str) -> str:
-    """http(s), a host, no user part, no fragment (domain, 2.1)."""
-    parse_url(text)
+    """http(s), a host that may be connected to, no user part, no fragment (domain, 2.1)."""
+    host = parse_url(text).host
+    reason = None
+    with suppress(ValueError):  # a name: what it stands for is checked at each connect
+        reason = objection(ip_address(host), ())
+    if reason is not None:
+        raise ValueError(f"must name another host: {reason}.")
     return text
 
 
