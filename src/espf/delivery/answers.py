@@ -10,7 +10,8 @@ from espf.delivery.masking import Mask
 from espf.delivery.model import Response
 from espf.handlers.port import Delivered, Rejected, RetryLater
 
-CODES = range(100, 600)
+CODES = range(200, 600)
+"""Those of a final answer; 1xx only go before one."""
 SEPARATORS = re.compile(r"[\s,]+")
 SECONDS = re.compile(r"[0-9]+", re.ASCII)
 LONGEST_WAIT_S = 1e9
@@ -28,12 +29,12 @@ def parse_codes(text: str) -> frozenset[int]:
 
 
 def _codes(part: str) -> Iterable[int]:
-    if re.fullmatch(r"[1-5]xx", part, re.IGNORECASE):
+    if re.fullmatch(r"[2-5]xx", part, re.IGNORECASE):
         return range(int(part[0]) * 100, int(part[0]) * 100 + 100)
     if re.fullmatch(r"[0-9]{3}", part, re.ASCII) and int(part) in CODES:
         return (int(part),)
     raise ValueError(
-        f"{part[:20]!r} is no status code; write codes from 100 to 599, such as 200,202 or 2xx"
+        f"{part[:20]!r} is no status code; write codes from 200 to 599, such as 200,202 or 2xx"
     )
 
 
