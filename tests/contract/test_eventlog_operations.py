@@ -276,6 +276,21 @@ async def test_skip_ends_a_parked_event_at_once_and_its_follower_is_due(
     ]
 
 
+async def test_a_skipped_event_still_shows_how_often_it_was_tried(
+    storage: Storage, i_handler: int
+) -> None:
+    storage.append([(1, PLAIN)])
+    part = settlement()
+    part.attempts += [attempt_row(i_handler, 1, "retry", "retry", attempt=n) for n in (1, 2)]
+    part.park.append(park_row(i_handler, 1, 1, START_US + 9_000, attempts=2))
+    await storage.log.settle(part)
+
+    storage.operations.skip(EventFilter(i_events=[1]), "not wanted", START_US)
+
+    (found,) = storage.operations.events(EventFilter(), 9)
+    assert (found.status, found.attempts) == ("skipped", 2)
+
+
 async def test_an_attempt_under_way_is_not_recalled(storage: Storage, i_handler: int) -> None:
     storage.append([(1, PLAIN)])
     leases = await storage.log.take_lanes(i_handler, "one")

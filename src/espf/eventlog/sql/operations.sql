@@ -123,7 +123,10 @@ SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_
         WHEN e.i_event > c.position AND s.event_type IS NOT NULL
             THEN CASE WHEN a.status = 'retry' THEN 'retry' ELSE 'queued' END
     END AS status,
-    coalesce(p.attempts, a.attempt, 0), p.due_us, a.outcome, a.code, coalesce(p.reason, a.reason),
+    coalesce(p.attempts, CASE WHEN a.outcome <> 'skipped' THEN a.attempt ELSE (
+        SELECT max(x.attempt) FROM attempt AS x
+        WHERE x.i_event = e.i_event AND x.i_handler = h.i_handler
+    ) END, 0), p.due_us, a.outcome, a.code, coalesce(p.reason, a.reason),
     a.started_us
 FROM event AS e CROSS JOIN handler AS h
 JOIN lane_cursor AS c ON c.i_handler = h.i_handler AND c.bulk = 0 AND c.lane = e.lane
