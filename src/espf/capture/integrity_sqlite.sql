@@ -82,6 +82,24 @@ WHEN (OLD.i_sim_card <> NEW.i_sim_card OR OLD.i_env <> NEW.i_env)
   SELECT RAISE(ABORT, 'The SIM card is in use by an account: take it away there first.');
 END;
 
+-- The far side knows the account by this IMSI, and no event of the account would tell of another.
+CREATE TRIGGER espf_registry_sim_cards_imsi BEFORE UPDATE OF imsi ON sim_cards
+WHEN OLD.imsi IS NOT NEW.imsi AND EXISTS
+  (SELECT 1 FROM accounts WHERE i_sim_card = OLD.i_sim_card) BEGIN
+  SELECT RAISE(ABORT, 'The SIM card is in use by an account: take it away there first.');
+END;
+
+-- Events, cursors and receivers know the rows by these keys.
+CREATE TRIGGER espf_registry_accounts_key BEFORE UPDATE OF i_account ON accounts
+WHEN OLD.i_account <> NEW.i_account BEGIN
+  SELECT RAISE(ABORT, 'The key i_account never changes.');
+END;
+
+CREATE TRIGGER espf_registry_customers_key BEFORE UPDATE OF i_customer ON customers
+WHEN OLD.i_customer <> NEW.i_customer BEGIN
+  SELECT RAISE(ABORT, 'The key i_customer never changes.');
+END;
+
 CREATE TRIGGER espf_registry_sim_cards_delete BEFORE DELETE ON sim_cards
 WHEN EXISTS (SELECT 1 FROM accounts WHERE i_sim_card = OLD.i_sim_card) BEGIN
   SELECT RAISE(ABORT, 'The SIM card is in use by an account: take it away there first.');
