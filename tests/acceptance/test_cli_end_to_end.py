@@ -90,6 +90,16 @@ def test_doctor_connects_to_no_address_that_the_handler_may_not(installed: Insta
             listener.accept()
 
 
+def test_doctor_says_that_a_handler_cannot_start(installed: Installation) -> None:
+    options = '"EventSender.TLS.CAFile" = "/nowhere/ca.pem"'
+    file = installed.write("handlers.toml", handlers_toml("https://127.0.0.1:9/", extra=options))
+    installed.ok("apply", file)
+    checks = json.loads(installed.run("doctor", "--json").stdout)
+    assert ("wrong", "EventSender.TLS.CAFile: /nowhere/ca.pem cannot be used") in {
+        (one["verdict"], one["message"].partition(": No such")[0]) for one in checks
+    }
+
+
 def test_tail_follows_attempts_until_interrupted(installed: Installation) -> None:
     installed.ok("apply", installed.write("handlers.toml", handlers_toml()))
     installed.ok("events", "emit", "Account/Blocked", "i_account=7")

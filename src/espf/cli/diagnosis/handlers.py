@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.cli.output import when
+from espf.clock import SystemClock
 from espf.config import Config
 from espf.delivery.address import Address, Network, resolve
 from espf.delivery.errors import AddressRefused
 from espf.errors import ConfigError, HandlerError, StorageError
 from espf.eventlog.operations import HandlerHealth
 from espf.handlers.options import read_options
+from espf.handlers.port import HandlerContext
 from espf.handlers.sealing import unseal
 from espf.handlers.settings import HandlerSettings
 from espf.handlers.types import handler_type
@@ -44,6 +46,7 @@ def _check(config: Config, one: HandlerHealth, now_us: int) -> Iterator[Finding]
         return
     try:
         settings = _settings(config, one)
+        asyncio.run(_start(settings, one))
     except (ConfigError, HandlerError, StorageError) as error:
         yield wrong(name, str(error), "Mend the file and run `espf apply` again.")
     else:
@@ -61,6 +64,13 @@ def _settings(config: Config, one: HandlerHealth) -> HandlerSettings:
         lambda: SecretBox.for_database(config.database_path, config.key_environment),
     )
     return read_options(kind.settings, options, row.type)
+
+
+async def _start(settings: HandlerSettings, one: HandlerHealth) -> None:
+    """Make the handler as the engine would: its files must be there and usable."""
+    row = one.handler
+    context = HandlerContext(row.name, SystemClock())
+    await handler_type(row.type).start(settings, frozenset(row.subscriptions), context).close()
 
 
 def _of_settings(name: str, type_name: str, settings: HandlerSettings) -> Iterator[Finding]:
