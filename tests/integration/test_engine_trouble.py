@@ -26,6 +26,16 @@ def engine(tmp_path: Path) -> Iterator[SimEngine]:
         yield made
 
 
+def test_a_handler_that_could_not_start_is_tried_again_by_itself(engine: SimEngine) -> None:
+    engine.unusable.add("hss")
+    engine.append((1, PLAIN))
+    engine.run_for(25)
+    assert not engine.far["hss"].sent
+
+    engine.unusable.clear()
+    engine.run_until(lambda: len(engine.statuses()) == 1, 11)
+
+
 # ---- breaker ----
 
 

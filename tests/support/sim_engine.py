@@ -22,7 +22,7 @@ from engine_rig import (
 )
 from espf.engine.instance import Instance
 from espf.engine.runner import Runner
-from espf.errors import StorageError
+from espf.errors import HandlerError, StorageError
 from espf.eventlog.model import HandlerRow, Settlement
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.log import SqliteEventLog
@@ -69,6 +69,8 @@ class SimEngine:
         self._operations.apply(changes or [handler_change(**QUICK)])
         self.rows = {row.name: row for row in self._operations.handlers()}
         self.far = {name: FarSide() for name in self.rows}
+        self.unusable: set[str] = set()
+        """Names of the handlers that cannot be started."""
         self.grace_s = grace_s
         self.start()
 
@@ -84,6 +86,8 @@ class SimEngine:
         self.task = self.loop.create_task(self.instance.run(self.stop))
 
     def _start(self, row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+        if row.name in self.unusable:
+            raise HandlerError("a file of it is missing")
         return self.far[row.name], PacedSettings.model_validate(row.options)
 
     @property

@@ -1,6 +1,7 @@
 """One engine process: polls the log, runs the enabled handlers, follows their configuration."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -20,6 +21,8 @@ from espf.handlers.settings import HandlerSettings
 BUSY_POLL_S = 0.005
 IDLE_POLL_S = 0.02
 LOST_PAUSE_S = 1.0
+TRY_AGAIN_S = 10.0
+"""After which a handler that could not be started is tried again: a file of it may be there."""
 LAST_SETTLEMENT_S = 5.0
 """How long, beyond the grace period, a stop waits for the database to take the last results."""
 BUSY_FOR_POLLS = 40
@@ -59,6 +62,9 @@ class Instance:
         )
         self._ending: dict[int, asyncio.Task[None]] = {}
         self._config_version = -1
+        self._unusable: dict[int, str] = {}
+        """Handlers that could not be started, and why."""
+        self._try_again_s = math.inf
         self._moved = True
         """Something was committed that was not followed yet."""
 
@@ -97,7 +103,7 @@ class Instance:
         quiet = 0
         while True:
             # All that an idle system does, 50 times a second: keep it short.
-            if self._moved or self._changed():
+            if self._moved or self._changed() or self._clock.monotonic() >= self._try_again_s:
                 quiet = 0
                 await until_stored("polling", lambda: self._look(group))
             else:
@@ -123,7 +129,8 @@ class Instance:
             self._ending[i_handler] = group.create_task(self._dropped(i_handler))
         self._lost.clear()
         standing = await self._log.standing()
-        if standing.config_version != self._config_version:
+        trying = self._clock.monotonic() >= self._try_again_s
+        if trying or standing.config_version != self._config_version:
             self._config_version = standing.config_version
             try:
                 await self._configure(group)
@@ -136,6 +143,7 @@ class Instance:
     # ---- configuration ----
 
     async def _configure(self, group: asyncio.TaskGroup) -> None:
+        self._try_again_s = math.inf
         wanted = {row.i_handler: row for row in await self._log.handlers() if row.enabled}
         for i_handler, runner in list(self._runners.items()):
             if not _same_but_pause(wanted.get(i_handler), runner.row):
@@ -153,8 +161,12 @@ class Instance:
         try:
             handler, settings = self._start_handler(row)
         except (ConfigError, HandlerError) as error:
-            _log.error("handler.unusable", handler=row.name, error=str(error))
+            self._try_again_s = self._clock.monotonic() + TRY_AGAIN_S
+            if self._unusable.get(row.i_handler) != str(error):
+                _log.error("handler.unusable", handler=row.name, error=str(error))
+            self._unusable[row.i_handler] = str(error)
             return
+        self._unusable.pop(row.i_handler, None)
         try:
             runner = await self._prepare(row, handler, settings)
         except BaseException:
