@@ -37,7 +37,7 @@ def rig(tmp_path):
         ("UPDATE sim_cards SET status = 'available' WHERE i_sim_card = 3", "in use by an account"),
         ("UPDATE sim_cards SET status = 'used' WHERE i_sim_card = 1", "No account uses"),
         ("UPDATE sim_cards SET i_sim_card = 9 WHERE i_sim_card = 3", "in use by an account"),
-        ("UPDATE sim_cards SET imsi = '001010000000099' WHERE i_sim_card = 3", "in use by an account"),
+        ("UPDATE sim_cards SET imsi = '0010100099' WHERE i_sim_card = 3", "in use by an account"),
         ("UPDATE accounts SET i_account = 99 WHERE i_account = 1", "never changes"),
         ("UPDATE customers SET i_customer = 99 WHERE i_customer = 2", "never changes"),
         ("INSERT INTO sim_cards (imsi, status) VALUES ('1234567', 'used')", "cannot be in use"),
