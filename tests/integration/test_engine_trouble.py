@@ -27,7 +27,10 @@ def engine(tmp_path: Path) -> Iterator[SimEngine]:
 
 
 def test_a_handler_that_could_not_start_is_tried_again_by_itself(engine: SimEngine) -> None:
+    engine.operations.set_enabled("hss", False)
+    engine.run_for(1)
     engine.unusable.add("hss")
+    engine.operations.set_enabled("hss", True)
     engine.append((1, PLAIN))
     engine.run_for(25)
     assert not engine.far["hss"].sent
