@@ -75,7 +75,8 @@ def test_no_rule_sends_a_secret():
 def test_compiling_twice_gives_the_same_text():
     assert triggers() == triggers()
     assert len({trigger.name for trigger in triggers()}) == len(triggers())
-    assert len(integrity_triggers()) == 14
+    names = [trigger.name for trigger in integrity_triggers()]
+    assert len(set(names)) == len(names) > 0
 
 
 @pytest.mark.parametrize(
