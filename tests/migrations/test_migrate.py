@@ -41,6 +41,14 @@ def test_a_new_database_gets_tables_triggers_and_environment_1(path):
     connection.close()
 
 
+def test_a_new_file_is_for_its_owner_only_and_an_old_one_keeps_its_mode(path):
+    migrate(f"sqlite:///{path}")
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o660)
+    migrate(f"sqlite:///{path}")
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
 def test_a_second_time_there_is_nothing_to_do(path):
     migrate(f"sqlite:///{path}")
     assert migrate(f"sqlite:///{path}") == []

@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.core.management import call_command
@@ -32,6 +32,7 @@ def migrate(url: str) -> list[str]:
     database = DatabaseUrl.parse(url)
     path = database.path.absolute()
     _check_place(path)
+    _make_private(path)
     start(database)
     with _translated(path):
         _refuse_foreign(path)
@@ -71,6 +72,12 @@ def _check_place(path: Path) -> None:
         )
     if path.is_dir():
         raise StorageError(f"{path} is a folder. Name a file in ESPF_DATABASE_URL.")
+
+
+def _make_private(path: Path) -> None:
+    """Subscribers' data: a new file is for its owner only, and SQLite gives its log the same mode."""
+    with suppress(OSError):  # it exists, or cannot be made: SQLite says what is wrong, and how
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _refuse_foreign(path: Path) -> None:
