@@ -75,7 +75,7 @@ def _check_place(path: Path) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Subscribers' data: a new file is for its owner only, and SQLite gives its log the same mode."""
+    """Subscribers' data: a new file is for its owner only; SQLite gives its log the same mode."""
     with suppress(OSError):  # it exists, or cannot be made: SQLite says what is wrong, and how
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
