@@ -32,14 +32,14 @@ def migrate(url: str) -> list[str]:
     database = DatabaseUrl.parse(url)
     path = database.path.absolute()
     _check_place(path)
-    _make_private(path)
     start(database)
-    with _translated(path):
+    # Alone from the first connection on: two that turn a new file to WAL at once do not wait.
+    with _translated(path), _alone(path.parent):
+        _make_private(path)
         _refuse_foreign(path)
         if not _pending() and is_current(_raw()):
             return []
-        with _alone(path.parent):
-            return _apply()
+        return _apply()
 
 
 def _apply() -> list[str]:
