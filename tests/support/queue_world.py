@@ -4,12 +4,12 @@ Import it as `queue_world`.
 """
 
 import asyncio
-import sqlite3
 import tempfile
 from collections import Counter
 from pathlib import Path
 from random import Random
 
+from beside_engine import BesideEngine
 from engine_rig import (
     COALESCED,
     FOREIGN,
@@ -138,7 +138,7 @@ def answer(mood: str) -> Outcome:
             raise ValueError("a bug of the handler")
 
 
-class World:
+class World(BesideEngine):
     """The database, the engine that runs on it (or not, after a crash), and the model."""
 
     def __init__(self, seed: int) -> None:
@@ -160,24 +160,6 @@ class World:
         self.by_hand: Counter[tuple[int, int]] = Counter()
         self.wrong: list[str] = []
         self.start()
-
-    @property
-    def shell(self) -> sqlite3.Connection:
-        """A shell beside the engine; its turn comes when the engine's transaction is over."""
-        self._let_commit()
-        return self._shell
-
-    @property
-    def operations(self) -> SqliteOperations:
-        """An operator beside the engine, whose turn comes likewise."""
-        self._let_commit()
-        return self._operations
-
-    def _let_commit(self) -> None:
-        if self.loop.is_closed() or self.loop.is_running():
-            return
-        while self.log._writer.connection.in_transaction:
-            self.loop.run_until_complete(asyncio.sleep(0.001))
 
     # ---- the engine ----
 

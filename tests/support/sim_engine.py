@@ -4,12 +4,12 @@ Import it as `sim_engine`.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+from beside_engine import BesideEngine
 from engine_rig import (
     START_US,
     FarSide,
@@ -58,7 +58,7 @@ class FlakyLog(SqliteEventLog):
         return super().changed()
 
 
-class SimEngine:
+class SimEngine(BesideEngine):
     """A database with handlers, an engine on it, and a far side for each handler."""
 
     def __init__(self, folder: Path, *changes: HandlerChange, grace_s: float = 1.0) -> None:
@@ -89,24 +89,6 @@ class SimEngine:
         if row.name in self.unusable:
             raise HandlerError("a file of it is missing")
         return self.far[row.name], PacedSettings.model_validate(row.options)
-
-    @property
-    def shell(self) -> sqlite3.Connection:
-        """A shell beside the engine; its turn comes when the engine's transaction is over."""
-        self._let_commit()
-        return self._shell
-
-    @property
-    def operations(self) -> SqliteOperations:
-        """An operator beside the engine, whose turn comes likewise."""
-        self._let_commit()
-        return self._operations
-
-    def _let_commit(self) -> None:
-        if self.loop.is_closed() or self.loop.is_running():
-            return
-        while self.log._writer.connection.in_transaction:
-            self.loop.run_until_complete(asyncio.sleep(0.001))
 
     def append(self, *pairs: tuple[int, str]) -> list[int]:
         return append_events(self.shell, pairs)
