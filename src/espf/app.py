@@ -30,28 +30,25 @@ if TYPE_CHECKING:
 
 def open_log(config: Config, clock: Clock | None = None) -> EventLog:
     """Open the event log for an engine. Raises StorageError."""
-    from espf.eventlog.sqlite.log import SqliteEventLog
+    from espf.eventlog import engines
 
-    return SqliteEventLog(config.database_path, clock or SystemClock())
+    return engines.open_log(config.database, clock or SystemClock())
 
 
 @contextmanager
 def open_operations(config: Config, clock: Clock | None = None) -> Iterator[Operations]:
     """Open the event log for an operator. Raises StorageError."""
-    from espf.eventlog.sqlite.operations import SqliteOperations
+    from espf.eventlog import engines
 
-    operations = SqliteOperations(config.database_path, clock or SystemClock())
-    try:
+    with engines.open_operations(config.database, clock or SystemClock()) as operations:
         yield operations
-    finally:
-        operations.close()
 
 
 def open_box(config: Config) -> "SecretBox":
     """The installation's key. Raises ConfigError or StorageError if it cannot be had."""
     from espf.secrets import SecretBox
 
-    return SecretBox.for_database(config.database_path, config.key_environment)
+    return SecretBox.for_database(config.database, config.key_environment)
 
 
 def open_django(config: Config) -> None:
@@ -94,7 +91,7 @@ async def run_instance(
     from espf.engine.instance import Instance
 
     clock = SystemClock()
-    with engine_lock(config.database_path):
+    with engine_lock(config.database):
         log = open_log(config, clock)
         try:
             engine = Instance(
@@ -161,9 +158,9 @@ def migrate_database(config: Config) -> list[str]:
 
 def check_database(config: Config) -> None:
     """Raise StorageError unless the database is there and of this program's version."""
-    from espf.eventlog.sqlite.connection import connect
+    from espf.eventlog.engines import open_session
 
-    connect(config.database_path).close()
+    open_session(config.database).close()
 
 
 def run_web(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from espf.database_url import DEFAULT_URL, DatabaseUrl
+from espf.database_url import DEFAULT_URL, DatabaseUrl, parse_database_url
 from espf.errors import ConfigError
 
 FILE_VARIABLE = "ESPF_CONFIG"
@@ -41,7 +41,10 @@ class Config(BaseSettings):
         hide_input_in_errors=True,  # an input may be a secret
     )
 
-    database_url: str = Field(DEFAULT_URL, description="Where the database is: sqlite:///PATH.")
+    database_url: str = Field(
+        DEFAULT_URL,
+        description="Where the database is: sqlite:///PATH, or any address that libpq takes.",
+    )
     instance_name: str = Field(
         default_factory=_host_name,
         min_length=1,
@@ -86,13 +89,8 @@ class Config(BaseSettings):
 
     @property
     def database(self) -> DatabaseUrl:
-        """The database. Raises ConfigError for an address that is none of ours."""
-        return DatabaseUrl.parse(self.database_url)
-
-    @property
-    def database_path(self) -> Path:
-        """The SQLite file, absolute."""
-        return self.database.path.absolute()
+        """The database; a file's path is absolute. Raises ConfigError for a wrong address."""
+        return parse_database_url(self.database_url).absolute
 
     @property
     def key_environment(self) -> dict[str, str]:
@@ -112,7 +110,7 @@ class Config(BaseSettings):
     @property
     def environment(self) -> dict[str, str]:
         """Variables with which a child process, or Django, has the same database and key."""
-        return {"ESPF_DATABASE_URL": str(DatabaseUrl(self.database_path)), **self.key_environment}
+        return {"ESPF_DATABASE_URL": str(self.database), **self.key_environment}
 
 
 def load_config(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from espf.database_url import DatabaseUrl, SqliteUrl
 from espf.errors import StorageError
 
 _TRIES = 10
@@ -18,12 +19,16 @@ def lock_path(database: Path) -> Path:
 
 
 @contextmanager
-def engine_lock(database: Path) -> Iterator[None]:
-    """Be the database's only engine while inside.
+def engine_lock(url: DatabaseUrl) -> Iterator[None]:
+    """Be the only engine on an SQLite file while inside; on PostgreSQL there may be many.
 
     Raises StorageError that names the other engine's process if there is one, or why the lock's
     file cannot be used.
     """
+    if not isinstance(url, SqliteUrl):
+        yield
+        return
+    database = url.path.absolute()
     path = lock_path(database)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,11 +1,13 @@
 """Secrets at rest: passwords, Ki, OPc and handlers' keys are stored encrypted.
 
-The key is in `ESPF_SECRET_KEY`, or in the file `ESPF_SECRET_KEY_FILE`, or in `<database>.key`,
-which is made at first use. Whoever has the database alone can read no secret.
+The key is in `ESPF_SECRET_KEY`, or in the file `ESPF_SECRET_KEY_FILE`, or in a file that is made at
+first use: `<database>.key` beside an SQLite file, `~/.config/espf/<database>.key` for PostgreSQL. All
+machines that share a database need the same key. Whoever has the database alone reads no secret.
 """
 
 import base64
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from espf.database_url import DatabaseUrl, SqliteUrl
 from espf.errors import ConfigError, StorageError
 
 KEY_VARIABLE = "ESPF_SECRET_KEY"
@@ -31,7 +34,7 @@ class SecretBox:
 
     @classmethod
     def for_database(
-        cls, database: Path, environment: Mapping[str, str] = os.environ
+        cls, database: DatabaseUrl, environment: Mapping[str, str] = os.environ
     ) -> "SecretBox":
         """The box of this database. Raises ConfigError or StorageError if there is no key."""
         return cls(load_key(database, environment))
@@ -58,7 +61,7 @@ def derived_key(key: str, purpose: str) -> str:
     return base64.urlsafe_b64encode(kdf.derive(key.encode())).decode()
 
 
-def load_key(database: Path, environment: Mapping[str, str] = os.environ) -> str:
+def load_key(database: DatabaseUrl, environment: Mapping[str, str] = os.environ) -> str:
     """The installation's key, from the environment or a file; the file is made if there is none.
 
     Raises ConfigError for a key that is too short, StorageError if the file cannot be used.
@@ -66,8 +69,10 @@ def load_key(database: Path, environment: Mapping[str, str] = os.environ) -> str
     if given := environment.get(KEY_VARIABLE):
         return _checked(given.strip(), KEY_VARIABLE)
     named = environment.get(KEY_FILE_VARIABLE)
-    path = Path(named) if named else database.with_name(f"{database.name}.key")
+    path = Path(named) if named else default_key_file(database)
     try:
+        if not named and not isinstance(database, SqliteUrl):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _checked(_read_or_make(path), f"the key file {path}")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
@@ -75,6 +80,17 @@ def load_key(database: Path, environment: Mapping[str, str] = os.environ) -> str
             f"The key file {path} cannot be used: {reason}. Give this user the right to read it "
             f"(at first use: to make it), or set {KEY_VARIABLE}."
         ) from error
+
+
+def default_key_file(database: DatabaseUrl) -> Path:
+    """Where the key is kept unless told otherwise."""
+    if isinstance(database, SqliteUrl):
+        path = database.path.absolute()
+        return path.with_name(f"{path.name}.key")
+    parts = database.parts
+    name = re.sub(r"[^\w.-]", "_", "-".join(filter(None, [parts.get("host"), parts.get("dbname")])))
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "espf"
+    return folder / f"{name.strip('_') or 'postgres'}.key"
 
 
 def _checked(key: str, where: str) -> str:

@@ -14,7 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 import registry_rig  # noqa: F401 - brings Django up
 from espf.capture.install import is_current
 from espf.errors import ConfigError, StorageError
-from espf.eventlog.sqlite.connection import SCHEMA_VERSION
+from espf.eventlog.version import SCHEMA_VERSION
 from espf.registry.services import list_
 from espf.schema.migrate import migrate
 

@@ -4,7 +4,8 @@ import asyncio
 import sqlite3
 
 from espf.eventlog.sqlite.log import SqliteEventLog
-from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.sqlite.session import SqliteSession
 from sim_loop import SimLoop
 
 
@@ -14,7 +15,7 @@ class BesideEngine:
     loop: SimLoop
     log: SqliteEventLog
     _shell: sqlite3.Connection
-    _operations: SqliteOperations
+    _operations: SessionOperations
 
     @property
     def shell(self) -> sqlite3.Connection:
@@ -23,7 +24,7 @@ class BesideEngine:
         return self._shell
 
     @property
-    def operations(self) -> SqliteOperations:
+    def operations(self) -> SessionOperations:
         """An operator beside the engine."""
         self._let_commit()
         return self._operations

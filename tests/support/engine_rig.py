@@ -14,7 +14,8 @@ from pydantic import ConfigDict
 
 from espf.eventlog.model import LANES, HandlerRow
 from espf.eventlog.operations import HandlerChange
-from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.sqlite.session import SqliteSession
 from espf.events.model import Event
 from espf.handlers.port import Attempt, Delivered, Handler, Outcome, Skipped
 from espf.handlers.settings import HandlerSettings
@@ -47,10 +48,11 @@ class FakeClock:
 
 def make_database(path: Path) -> Path:
     """A fresh database file with the tables of the event log."""
-    script = resources.files("espf.schema").joinpath("migrations/0001_sqlite.sql").read_text()
+    folder = resources.files("espf.schema").joinpath("migrations")
+    scripts = [folder.joinpath(f"{number}_sqlite.sql").read_text() for number in ("0001", "0002")]
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.executescript(script)
+    connection.executescript("\n".join(scripts))
     connection.close()
     return path
 
@@ -79,7 +81,7 @@ def handler_change(
 
 def add_handlers(path: Path, clock: Any, *changes: HandlerChange) -> list[HandlerRow]:
     """Store handlers; returns them in the order of the arguments."""
-    operations = SqliteOperations(path, clock)
+    operations = SessionOperations(SqliteSession(path), clock)
     operations.apply(changes)
     rows = {row.name: row for row in operations.handlers()}
     operations.close()

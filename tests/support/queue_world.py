@@ -27,7 +27,8 @@ from espf.engine.instance import Instance
 from espf.errors import StorageError
 from espf.eventlog.model import HandlerRow, Settlement
 from espf.eventlog.sqlite.log import SqliteEventLog
-from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.sqlite.session import SqliteSession
 from espf.events.model import Event
 from espf.handlers.port import (
     Attempt,
@@ -148,8 +149,8 @@ class World(BesideEngine):
         self.time = SimTime(START_US)
         self._shell = open_plain(self.path)
         self._shell.execute("PRAGMA synchronous=OFF")
-        self._operations = SqliteOperations(self.path, self.time)
-        self._operations._connection.execute("PRAGMA synchronous=OFF")
+        self._operations = SessionOperations(SqliteSession(self.path), self.time)
+        self._operations._session.connection.execute("PRAGMA synchronous=OFF")
         self._operations.apply([handler_change(name, TYPES, **OPTIONS[name]) for name in HANDLERS])
         self.rows = {row.name: row for row in self._operations.handlers()}
         self.moods: dict[str, str] = dict.fromkeys(HANDLERS, "delivers")

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from django.db import connections
 
 from espf.capture.rules import rules
-from espf.database_url import DatabaseUrl
+from espf.database_url import SqliteUrl
 from espf.schema.migrate import migrate
 from espf.site.start import start
 
 # The models can be imported only once Django is up: tests import this module first.
 _FOLDER = Path(mkdtemp(prefix="espf-template-"))
-start(DatabaseUrl(_FOLDER / "espf.db"))
+start(SqliteUrl(_FOLDER / "espf.db"))
 
 # A machine without the sqlite3 command does with as bare a shell; CI installs the real one.
 SHELL = (
@@ -100,7 +100,7 @@ def registry(folder: Path) -> Iterator[Rig]:
     """A fresh, migrated database in this folder; Django is on it."""
     path = folder / "espf.db"
     shutil.copy(_template(), path)
-    start(DatabaseUrl(path))
+    start(SqliteUrl(path))
     rig = Rig(path)
     rig.subscribe()
     try:

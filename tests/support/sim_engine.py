@@ -26,7 +26,8 @@ from espf.errors import HandlerError, StorageError
 from espf.eventlog.model import HandlerRow, Settlement
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.log import SqliteEventLog
-from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.sqlite.session import SqliteSession
 from espf.events.model import Event
 from espf.handlers.port import Attempt, Handler, Outcome, RetryLater
 from espf.handlers.settings import HandlerSettings
@@ -65,7 +66,7 @@ class SimEngine(BesideEngine):
         self.path = make_database(folder / "espf.sqlite3")
         self.time = SimTime(START_US)
         self._shell = open_plain(self.path)
-        self._operations = SqliteOperations(self.path, self.time)
+        self._operations = SessionOperations(SqliteSession(self.path), self.time)
         self._operations.apply(changes or [handler_change(**QUICK)])
         self.rows = {row.name: row for row in self._operations.handlers()}
         self.far = {name: FarSide() for name in self.rows}

@@ -22,7 +22,8 @@ from espf.eventlog.model import (
 from espf.eventlog.operations import HandlerChange, Operations
 from espf.eventlog.port import EventLog
 from espf.eventlog.sqlite.log import SqliteEventLog
-from espf.eventlog.sqlite.operations import SqliteOperations
+from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.sqlite.session import SqliteSession
 
 
 class SqliteStorage:
@@ -31,7 +32,7 @@ class SqliteStorage:
     def __init__(self, folder: Path) -> None:
         self.path = make_database(folder / "espf.sqlite3")
         self.clock = FakeClock()
-        self.operations: Operations = SqliteOperations(self.path, self.clock)
+        self.operations: Operations = SessionOperations(SqliteSession(self.path), self.clock)
         self.log: EventLog = self.another_log()
         self.shell = open_plain(self.path)
 

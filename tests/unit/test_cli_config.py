@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from espf.config import load_config
+from espf.database_url import SqliteUrl
 from espf.enginelock import engine_lock, engine_pid
 from espf.errors import ConfigError, StorageError
 
@@ -15,7 +16,7 @@ from espf.errors import ConfigError, StorageError
 def test_without_anything_the_defaults_hold() -> None:
     config = load_config()
     assert (config.host, config.port) == ("127.0.0.1", 8080)
-    assert config.database_path == Path.cwd() / "espf.db"
+    assert config.database == SqliteUrl(Path.cwd() / "espf.db")
 
 
 def test_variables_win_over_the_file_and_options_over_both(
@@ -59,24 +60,31 @@ def test_the_lock_names_its_holder_and_is_free_after_its_death(tmp_path: Path) -
     database = tmp_path / "espf.db"
     code = (
         "import sys; from pathlib import Path; from espf.enginelock import engine_lock\n"
-        "with engine_lock(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
+        "from espf.database_url import SqliteUrl\n"
+        "with engine_lock(SqliteUrl(Path(sys.argv[1]))): print('mine', flush=True); sys.stdin.read()"
     )
     words = [sys.executable, "-c", code, str(database)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         assert engine_pid(database) == holder.pid
-        with pytest.raises(StorageError, match=f"process {holder.pid}"), engine_lock(database):
+        with (
+            pytest.raises(StorageError, match=f"process {holder.pid}"),
+            engine_lock(SqliteUrl(database)),
+        ):
             pass
         holder.kill()
         holder.wait()
     assert engine_pid(database) is None
-    with engine_lock(database):
+    with engine_lock(SqliteUrl(database)):
         assert engine_pid(database) == os.getpid()
 
 
 def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     database = tmp_path / "espf.db"
     (tmp_path / "espf.db.engine.lock").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=r"lock .* cannot be written"), engine_lock(database):
+    with (
+        pytest.raises(StorageError, match=r"lock .* cannot be written"),
+        engine_lock(SqliteUrl(database)),
+    ):
         pass

@@ -54,7 +54,7 @@ def test_an_unexpected_error_names_its_type_and_not_its_text(
     def fails(*_: object) -> None:
         raise KeyError("hush")
 
-    monkeypatch.setattr("espf.config.Config.database_path", property(fails))
+    monkeypatch.setattr("espf.config.Config.database", property(fails))
     status, _, err = command("events", "list")
     assert status == 1
     assert err == "Unexpected error: KeyError. Run with --debug to see where it is from.\n"

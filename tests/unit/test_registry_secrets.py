@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from espf.database_url import DatabaseUrl
+from espf.database_url import SqliteUrl, parse_database_url
 from espf.errors import ConfigError, StorageError
 from espf.secrets import SecretBox, derived_key, load_key
 
@@ -58,20 +58,20 @@ def test_two_processes_at_once_get_the_same_key(tmp_path):
 def test_the_environment_comes_before_the_file(tmp_path):
     own = tmp_path / "own.key"
     own.write_text(f"{KEY}\n")
-    assert load_key(tmp_path / "a.db", {"ESPF_SECRET_KEY_FILE": str(own)}) == KEY
+    assert load_key(SqliteUrl(tmp_path / "a.db"), {"ESPF_SECRET_KEY_FILE": str(own)}) == KEY
     given = {"ESPF_SECRET_KEY": KEY[::-1], "ESPF_SECRET_KEY_FILE": str(own)}
-    assert load_key(tmp_path / "a.db", given) == KEY[::-1]
+    assert load_key(SqliteUrl(tmp_path / "a.db"), given) == KEY[::-1]
 
 
 def test_a_short_key_a_binary_file_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="shorter than 32") as error:
-        load_key(tmp_path / "a.db", {"ESPF_SECRET_KEY": "hunter2"})
+        load_key(SqliteUrl(tmp_path / "a.db"), {"ESPF_SECRET_KEY": "hunter2"})
     assert "hunter2" not in str(error.value)
     (tmp_path / "bin").write_bytes(b"\xff" * 64)
     with pytest.raises(StorageError, match="not text"):
-        load_key(tmp_path / "a.db", {"ESPF_SECRET_KEY_FILE": str(tmp_path / "bin")})
+        load_key(SqliteUrl(tmp_path / "a.db"), {"ESPF_SECRET_KEY_FILE": str(tmp_path / "bin")})
     with pytest.raises(StorageError, match="No such file"):
-        load_key(tmp_path / "none" / "a.db", {})
+        load_key(SqliteUrl(tmp_path / "none" / "a.db"), {})
 
 
 def test_keys_for_two_purposes_differ():
@@ -87,16 +87,27 @@ def test_keys_for_two_purposes_differ():
     ],
 )
 def test_a_database_address_names_a_file(text, path):
-    assert DatabaseUrl.parse(text).path == Path(path)
+    assert parse_database_url(text).path == Path(path)
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["postgresql://u:geheim@h/d", "postgres:///d?host=/run", "host=/run dbname=d password=geheim"],
+    ("text", "shown"),
+    [
+        ("postgresql://u:geheim@h/d", "PostgreSQL database d on h"),
+        ("postgres:///d?host=/run", "PostgreSQL database d on /run"),
+        ("host=/run port=5433 dbname=d password=geheim", "PostgreSQL database d on /run:5433"),
+    ],
 )
-def test_postgresql_is_recognised_and_comes_later(text):
-    with pytest.raises(ConfigError, match="comes with the next release") as error:
-        DatabaseUrl.parse(text)
+def test_any_address_of_libpq_names_a_postgresql_database(text, shown):
+    url = parse_database_url(text)
+    assert (url.engine, str(url), url.shown) == ("postgres", text, shown)
+    assert "geheim" not in repr(url)
+
+
+@pytest.mark.parametrize("text", ["postgresql://u:geheim@h/d?nonsense=1", "host='geheim"])
+def test_what_libpq_cannot_read_is_refused_and_not_repeated(text):
+    with pytest.raises(ConfigError, match="cannot be read by libpq") as error:
+        parse_database_url(text)
     assert "geheim" not in str(error.value)
 
 
@@ -107,4 +118,4 @@ def test_postgresql_is_recognised_and_comes_later(text):
 )  # fmt: skip
 def test_anything_else_is_refused_with_what_is_accepted(text):
     with pytest.raises(ConfigError, match=r"sqlite:///FILE|control"):
-        DatabaseUrl.parse(text)
+        parse_database_url(text)

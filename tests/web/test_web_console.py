@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli_rig import Installation
-from espf.database_url import DatabaseUrl
+from espf.database_url import SqliteUrl
 from espf.site.start import start
 
 PASSWORD = "correct-horse-9"
@@ -20,7 +20,7 @@ def installed(tmp_path: Path) -> Installation:
 
 @pytest.fixture
 def client(installed: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    start(DatabaseUrl(installed.database))
+    start(SqliteUrl(installed.database))
     from django.conf import settings
     from django.core.cache import cache
     from django.db import connections

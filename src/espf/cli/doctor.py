@@ -50,17 +50,17 @@ def _examine() -> "Iterator[Finding]":
     except ConfigError as error:
         yield wrong("configuration", str(error), "Correct ESPF_CONFIG's file or the variables.")
         return
-    yield ok("configuration", f"The database is {config.database_path}.")
+    yield ok("configuration", f"The database is {config.database.shown}.")
     known = {f"ESPF_{name.upper()}" for name in Config.model_fields} | _NO_SETTINGS
     for name in sorted(name for name in os.environ if name.startswith("ESPF_")):
         if name not in known:
             yield warn("configuration", f"{name} is no setting and has no effect.", "Remove it.")
-    found = list(check_database(config.database_path))
+    found = list(check_database(config.database))
     yield from found
     yield check_key(config)
     if found[0].verdict == "wrong":
         return
     with open_operations(config) as operations:
         health = operations.health()
-    yield check_engine(config.database_path, any(one.handler.enabled for one in health))
+    yield check_engine(config.database, any(one.handler.enabled for one in health))
     yield from check_handlers(config, health, SystemClock().now_us())

@@ -14,7 +14,7 @@ def migrate() -> None:
     done = migrate_database(config)
     for line in done:
         say(line)
-    say(f"{config.database_path} is up to date.")
+    say(f"{config.database.shown} is up to date.")
 
 
 def first_start() -> None:

@@ -38,7 +38,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
 
     config = _configured(host=host, port=port)
     set_up_logs(config.log_level, config.log_format)
-    with engine_lock(config.database_path):
+    with engine_lock(config.database):
         pass  # refuse now, before anything is migrated, if an engine runs
     with listen(config) as listener:
         _first_start(config)
@@ -61,7 +61,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
 
 async def _say_ready(child: Any, url: str, config: "Config") -> None:
     await child.ready.wait()
-    say(f"ready: web side on {url}, engine on {config.database_path}")
+    say(f"ready: web side on {url}, engine on {config.database.shown}")
 
 
 def instance(*, name: Name = None, service_ip: ServiceIp = None) -> None:
@@ -73,7 +73,7 @@ def instance(*, name: Name = None, service_ip: ServiceIp = None) -> None:
     set_up_logs(config.log_level, config.log_format)
 
     def started() -> None:
-        say(f"ready: instance {config.instance_name} on {config.database_path}")
+        say(f"ready: instance {config.instance_name} on {config.database.shown}")
 
     _run(lambda stop: run_instance(config, stop, started), run_until_signalled)
 
@@ -135,7 +135,7 @@ def _first_start(config: "Config") -> None:
         raise typer.Exit(1)  # it has said why on standard error
     record = json.loads(done.stdout)
     if record["done"]:
-        say(f"The database {config.database_path} was brought up to date.")
+        say(f"The database {config.database.shown} was brought up to date.")
     if record["password"]:
         say(f"The user {record['user']} was made. Password, shown only now: {record['password']}")
     elif record["user"]:

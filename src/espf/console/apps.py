@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from django.apps import AppConfig
 
 from espf.clock import SystemClock
+from espf.eventlog import engines
 from espf.eventlog.operations import Operations
-from espf.eventlog.sqlite.operations import SqliteOperations
-from espf.registry.storage import database_path
+from espf.registry.storage import database_url
 
 
 class ConsoleConfig(AppConfig):
@@ -21,8 +21,5 @@ class ConsoleConfig(AppConfig):
 @contextmanager
 def open_operations() -> Iterator[Operations]:
     """The event log of the database that Django is on. Raises StorageError."""
-    operations = SqliteOperations(database_path(), SystemClock())
-    try:
+    with engines.open_operations(database_url(), SystemClock()) as operations:
         yield operations
-    finally:
-        operations.close()

@@ -1,23 +1,23 @@
 """Transactions of the registry, and the translation of the database's errors."""
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
+from espf.database_url import DatabaseUrl
 from espf.errors import RegistryError
-from espf.eventlog.sqlite.connection import translated
+from espf.eventlog.engines import translated
 
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 _CHECK = re.compile(r"CHECK constraint failed: (\w+)")
 
 
-def database_path() -> Path:
-    """The file that Django is on."""
-    return Path(connection.settings_dict["NAME"])
+def database_url() -> DatabaseUrl:
+    """The database that Django is on."""
+    url: DatabaseUrl = connection.settings_dict["ESPF_URL"]
+    return url
 
 
 @contextmanager
@@ -34,13 +34,13 @@ def one_change() -> Iterator[None]:
 @contextmanager
 def reading() -> Iterator[None]:
     """Translates the database's errors, without a transaction."""
-    with translated(database_path()):
+    with translated(database_url()):
         try:
             yield
         except IntegrityError as error:
             raise RegistryError(refusal(str(error))) from error
         except DatabaseError as error:
-            if isinstance(error.__cause__, sqlite3.Error):
+            if error.__cause__ is not None:  # the driver's own, which `translated` knows
                 raise error.__cause__ from error
             raise
 

@@ -16,9 +16,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from espf.capture.install import install, is_current, remove
-from espf.database_url import DatabaseUrl
+from espf.database_url import SqliteUrl, parse_database_url
 from espf.errors import StorageError
-from espf.eventlog.sqlite.connection import SCHEMA_VERSION, translated
+from espf.eventlog.sqlite.connection import translated
+from espf.eventlog.version import SCHEMA_VERSION
 from espf.site.start import start
 
 
@@ -29,7 +30,8 @@ def migrate(url: str) -> list[str]:
     database that cannot be written, is not ours or is of a newer release, CaptureError if the
     triggers cannot be made.
     """
-    database = DatabaseUrl.parse(url)
+    database = parse_database_url(url)
+    assert isinstance(database, SqliteUrl)
     path = database.path.absolute()
     _check_place(path)
     start(database)

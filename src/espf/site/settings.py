@@ -1,19 +1,45 @@
 """Django's settings: registry, users and sessions on the database of `ESPF_DATABASE_URL`."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from django.utils.functional import lazy
 
-from espf.database_url import DEFAULT_URL, DatabaseUrl
+from espf.database_url import (
+    DEFAULT_URL,
+    DatabaseUrl,
+    PostgresUrl,
+    SqliteUrl,
+    parse_database_url,
+)
 from espf.secrets import derived_key, load_key
 
 BUSY_TIMEOUT_S = 30
 
 
 def database(url: DatabaseUrl) -> dict[str, Any]:
-    """Django's description of a database; every writer begins IMMEDIATE (design)."""
+    """Django's description of a database, and our own address of it."""
+    described = _sqlite(url) if isinstance(url, SqliteUrl) else _postgres(url)
+    return {**described, "ESPF_URL": url.absolute}
+
+
+def _postgres(url: PostgresUrl) -> dict[str, Any]:
+    parts = dict(url.parts)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", ""),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 10, "application_name": "espf web", **parts},
+    }
+
+
+def _sqlite(url: SqliteUrl) -> dict[str, Any]:
+    """Every writer begins IMMEDIATE (design)."""
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(url.path.absolute()),
@@ -28,11 +54,11 @@ def database(url: DatabaseUrl) -> dict[str, Any]:
 
 
 def _secret_key() -> str:
-    return derived_key(load_key(Path(DATABASES["default"]["NAME"])), "django")
+    return derived_key(load_key(DATABASES["default"]["ESPF_URL"]), "django")
 
 
 DATABASES = {
-    "default": database(DatabaseUrl.parse(os.environ.get("ESPF_DATABASE_URL", DEFAULT_URL)))
+    "default": database(parse_database_url(os.environ.get("ESPF_DATABASE_URL", DEFAULT_URL)))
 }
 # Lazy: a command that signs nothing needs no key, and must not make a key file.
 SECRET_KEY = lazy(_secret_key, str)()

@@ -18,6 +18,13 @@ def start(url: DatabaseUrl) -> None:
         django.setup()
     description = settings.database(url)
     current = connections["default"].settings_dict
-    if current["NAME"] != description["NAME"]:
-        connections["default"].close()
+    if current["ESPF_URL"] == description["ESPF_URL"]:
+        return
+    connections["default"].close()
+    if current["ENGINE"] == description["ENGINE"]:
         current.update(description)
+    else:  # another backend: a new wrapper, made at the next use
+        connections.settings["default"] = connections.configure_settings({"default": description})[
+            "default"
+        ]
+        del connections["default"]

@@ -9,18 +9,21 @@ from pathlib import Path
 from espf.capture.install import is_current
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.config import Config
+from espf.database_url import DatabaseUrl, SqliteUrl
 from espf.enginelock import engine_pid
 from espf.errors import StorageError
 from espf.eventlog.sqlite.connection import connect, transaction, translated
-from espf.secrets import KEY_VARIABLE
+from espf.secrets import KEY_VARIABLE, default_key_file
 
 ENOUGH_BYTES = 1_000_000_000
 LITTLE_BYTES = 100_000_000
 _BUSY_MS = 2000
 
 
-def check_database(path: Path) -> Iterator[Finding]:
+def check_database(url: DatabaseUrl) -> Iterator[Finding]:
     """File, version, journal, room, triggers. Ends at the first thing that prevents the others."""
+    assert isinstance(url, SqliteUrl)
+    path = url.path.absolute()
     try:
         connection = connect(path)
     except StorageError as error:
@@ -79,8 +82,7 @@ def check_key(config: Config) -> Finding:
     """Where the key comes from, and that nobody else can read it."""
     if config.secret_key is not None:
         return ok("key", f"The key that encrypts secrets comes from {KEY_VARIABLE}.")
-    database = config.database_path
-    path = config.secret_key_file or database.with_name(f"{database.name}.key")
+    path = config.secret_key_file or default_key_file(config.database)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -92,9 +94,10 @@ def check_key(config: Config) -> Finding:
     return ok("key", f"The key file {path} is for its owner alone.")
 
 
-def check_engine(path: Path, needed: bool) -> Finding:
+def check_engine(url: DatabaseUrl, needed: bool) -> Finding:
     """Whether an engine runs; wrong if a handler needs one."""
-    pid = engine_pid(path)
+    assert isinstance(url, SqliteUrl)
+    pid = engine_pid(url.path.absolute())
     if pid is not None:
         return ok("engine", f"An engine runs: process {pid or 'unknown'}.")
     mend = "Start `espf serve`, or `espf instance` for the engine alone."

@@ -61,7 +61,7 @@ def _settings(config: Config, one: HandlerHealth) -> HandlerSettings:
     kind = handler_type(row.type)
     options = unseal(
         row.options,
-        lambda: SecretBox.for_database(config.database_path, config.key_environment),
+        lambda: SecretBox.for_database(config.database, config.key_environment),
     )
     return read_options(kind.settings, options, row.type)
 

@@ -46,7 +46,7 @@ UPDATE handler SET paused = :wanted, updated_us = :now_us
 WHERE name = :name AND paused <> :wanted RETURNING i_handler;
 
 -- name: jump_to_end
-UPDATE lane_cursor SET position = (SELECT coalesce(max(i_event), 0) FROM event), fence = fence + 1
+UPDATE lane_cursor SET position = :end, fence = fence + 1
 WHERE i_handler = :i_handler;
 
 -- name: skip_all_parked
@@ -54,6 +54,11 @@ INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, d
     reason, request, answer, instance)
 SELECT i_handler, i_event, 0, 'skipped', 'skipped', :now_us, 0, NULL, :reason, '', '', ''
 FROM parked WHERE i_handler = :i_handler;
+
+-- name: record_skip
+INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
+    reason, request, answer, instance)
+VALUES (:i_handler, :i_event, 0, 'skipped', 'skipped', :now_us, 0, NULL, :reason, '', '', '');
 
 -- name: drop_all_parked
 DELETE FROM parked WHERE i_handler = :i_handler;
@@ -77,7 +82,8 @@ FROM event WHERE i_event = :i_event;
 -- name: attempts_of
 SELECT i_handler, i_event, attempt, outcome, status, started_us, duration_us, code, reason, request,
     answer, instance
-FROM attempt WHERE i_event = :i_event ORDER BY i_attempt;
+FROM attempt WHERE i_handler IN (SELECT i_handler FROM handler) AND i_event = :i_event
+ORDER BY i_attempt;
 
 -- name: newer_attempts
 SELECT i_attempt, i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
@@ -132,9 +138,9 @@ FROM event AS e CROSS JOIN handler AS h
 JOIN lane_cursor AS c ON c.i_handler = h.i_handler AND c.bulk = 0 AND c.lane = e.lane
 LEFT JOIN subscription AS s ON s.i_handler = h.i_handler AND s.event_type = e.event_type
 LEFT JOIN parked AS p ON p.i_handler = h.i_handler AND p.i_event = e.i_event
-LEFT JOIN attempt AS a ON a.i_attempt = (
+LEFT JOIN attempt AS a ON a.i_handler = h.i_handler AND a.i_event = e.i_event AND a.i_attempt = (
     SELECT max(x.i_attempt) FROM attempt AS x
-    WHERE x.i_event = e.i_event AND x.i_handler = h.i_handler
+    WHERE x.i_handler = h.i_handler AND x.i_event = e.i_event
 )
 
 -- Out of its lane by an operator's wish; goes behind an earlier parked one of its entity.
@@ -145,7 +151,7 @@ SELECT :i_handler, e.i_event, e.entity, e.entity_id, e.lane, :attempts,
         SELECT 1 FROM parked AS earlier
         WHERE earlier.i_handler = :i_handler AND earlier.entity_id = e.entity_id
           AND earlier.entity = e.entity AND earlier.i_event < e.i_event
-    ) THEN NULL ELSE :now_us END,
+    ) THEN NULL ELSE CAST(:now_us AS bigint) END,
     :now_us, 'sent again by hand'
 FROM event AS e WHERE e.i_event = :i_event
 ON CONFLICT (i_handler, i_event) DO NOTHING;

@@ -1,17 +1,10 @@
 -- Statements that both engines understand. Parameters are :name.
 
--- name: standing
-SELECT (SELECT coalesce(max(i_event), 0) FROM event),
-    (SELECT value FROM espf_meta WHERE name = 'config_version');
-
 -- name: schema_version
 SELECT value FROM espf_meta WHERE name = 'schema_version';
 
 -- name: bump_config_version
 UPDATE espf_meta SET value = value + 1 WHERE name = 'config_version';
-
--- name: horizon
-SELECT coalesce(max(i_event), 0) FROM event;
 
 -- name: handlers
 SELECT i_handler, name, type, enabled, paused, keep_events, options, subscriptions
@@ -36,7 +29,7 @@ UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
     SELECT 1 FROM parked AS earlier
     WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
       AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
-) THEN NULL ELSE :now_us END
+) THEN NULL ELSE CAST(:now_us AS bigint) END
 WHERE i_handler = :i_handler AND in_progress = 1;
 
 -- Reading never runs further ahead of the lowest cursor than this; without the bound a handler
@@ -79,7 +72,7 @@ SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in
         SELECT 1 FROM parked AS earlier
         WHERE earlier.i_handler = :i_handler AND earlier.entity_id = :entity_id
           AND earlier.entity = :entity AND earlier.i_event < :i_event
-    ) THEN NULL ELSE :due_us END,
+    ) THEN NULL ELSE CAST(:due_us AS bigint) END,
     :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason;
 
 -- No row: an operator skipped the event while its attempt was under way.

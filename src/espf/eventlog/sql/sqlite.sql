@@ -1,5 +1,16 @@
 -- Statements in SQLite's own words: lists travel as JSON texts.
 
+-- name: standing
+SELECT (SELECT coalesce(max(i_event), 0) FROM event),
+    (SELECT value FROM espf_meta WHERE name = 'config_version');
+
+-- name: horizon
+SELECT coalesce(max(i_event), 0) FROM event;
+
+-- Every change is alone from its beginning.
+-- name: lock_configuration
+SELECT 1;
+
 -- name: read
 SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
 FROM event

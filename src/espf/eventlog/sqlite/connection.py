@@ -7,8 +7,8 @@ from pathlib import Path
 
 from espf.errors import StorageError
 from espf.eventlog.statements import statements
+from espf.eventlog.version import check_version
 
-SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 
@@ -51,15 +51,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         if "no such table" not in str(error):
             raise
         row = None
-    if row is None:
-        raise StorageError(f"The database {path} has no espf tables yet. Run `espf migrate`.")
-    if row[0] > SCHEMA_VERSION:
-        raise StorageError(
-            f"The database {path} was written by a newer espf (schema {row[0]}, this program "
-            f"knows {SCHEMA_VERSION}). Install that release, or restore a backup."
-        )
-    if row[0] < SCHEMA_VERSION:
-        raise StorageError(f"The database {path} is of an older espf. Run `espf migrate`.")
+    check_version(None if row is None else row[0], str(path))
 
 
 @contextmanager

@@ -1,23 +1,19 @@
 """Builds the search for pairs of event and handler from a filter; every value is bound."""
 
-import sqlite3
 from typing import Any
-
-import orjson
 
 from espf.clock import utc_text
 from espf.eventlog.model import AttemptRow
+from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import EventFilter, EventStatus
-from espf.eventlog.statements import statements
+from espf.eventlog.statements import as_written
 from espf.events.model import Event
 
-_SQL = statements("sqlite")
 _EVENT_FIELDS = len(Event._fields)
-_ONE_OF = "{column} IN (SELECT value FROM json_each(:{name}))"
 
 
 def find(
-    connection: sqlite3.Connection,
+    session: Session,
     wanted: EventFilter,
     limit: int,
     *,
@@ -25,7 +21,7 @@ def find(
     after: int | None = None,
 ) -> list[EventStatus]:
     """Pairs that fit: newest first, or oldest first when `after` is given."""
-    conditions, bound = _conditions(wanted)
+    conditions, bound = _conditions(session, wanted)
     if before is not None:
         conditions.append("e.i_event < :before")
         bound["before"] = before
@@ -34,23 +30,23 @@ def find(
         bound["after"] = after
     direction = "DESC" if after is None else "ASC"
     query = (
-        f"SELECT * FROM ({_SQL['statuses']} WHERE {' AND '.join(conditions)})"  # noqa: S608 - our own words; values are bound
-        f" WHERE {_status_condition(wanted, bound)}"
+        f"SELECT * FROM ({as_written(session.dialect)['statuses']} WHERE {' AND '.join(conditions)})"  # noqa: S608 - our own words; values are bound
+        f" AS found WHERE {_status_condition(session, wanted, bound)}"
         f" ORDER BY i_event {direction}, name LIMIT :limit"
     )
     bound["limit"] = limit
-    return [_status(row) for row in connection.execute(query, bound)]
+    return [_status(row) for row in session.query(query, bound)]
 
 
-def _conditions(wanted: EventFilter) -> tuple[list[str], dict[str, Any]]:
+def _conditions(session: Session, wanted: EventFilter) -> tuple[list[str], dict[str, Any]]:
     conditions, bound = ["1 = 1"], dict[str, Any]()
     for name, column, values in (
         ("i_events", "e.i_event", wanted.i_events),
         ("event_types", "e.event_type", wanted.event_types),
     ):
         if values is not None:
-            conditions.append(_ONE_OF.format(column=column, name=name))
-            bound[name] = orjson.dumps(list(values)).decode()
+            condition, bound[name] = session.one_of(column, name, list(values))
+            conditions.append(condition)
     for name, column, value in (
         ("handler", "h.name =", wanted.handler),
         ("entity", "e.entity =", wanted.entity),
@@ -68,11 +64,11 @@ def _time(time_us: int | None) -> str | None:
     return None if time_us is None else utc_text(time_us)
 
 
-def _status_condition(wanted: EventFilter, bound: dict[str, Any]) -> str:
+def _status_condition(session: Session, wanted: EventFilter, bound: dict[str, Any]) -> str:
     if wanted.statuses is None:
         return "status IS NOT NULL"
-    bound["statuses"] = orjson.dumps(list(wanted.statuses)).decode()
-    return _ONE_OF.format(column="status", name="statuses")
+    condition, bound["statuses"] = session.one_of("status", "statuses", list(wanted.statuses))
+    return condition
 
 
 def _status(row: tuple[Any, ...]) -> EventStatus:
@@ -84,7 +80,7 @@ def event_of(row: tuple[Any, ...]) -> Event:
     return Event._make(row)._replace(has_sim=bool(row[8]))
 
 
-def attempts_of(connection: sqlite3.Connection, i_event: int) -> list[AttemptRow]:
+def attempts_of(session: Session, i_event: int) -> list[AttemptRow]:
     """Every attempt at the event by any handler, oldest first."""
-    rows = connection.execute(_SQL["attempts_of"], {"i_event": i_event})
+    rows = session.run("attempts_of", {"i_event": i_event})
     return [AttemptRow._make(row) for row in rows]

@@ -1,0 +1,77 @@
+"""Session (see `espf.eventlog.operating`) on PostgreSQL."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from espf.database_url import EngineName, PostgresUrl
+from espf.eventlog.operating.session import Rows
+from espf.eventlog.postgres.connection import connect, storage_error, translated
+from espf.eventlog.statements import adapted, statements
+
+END_WAIT_S = 2.0
+_END_POLL_S = 0.01
+
+
+class PostgresSession:
+    """One connection. Raises StorageError if the server is away or of another version."""
+
+    dialect: EngineName = "postgres"
+
+    def __init__(self, url: PostgresUrl) -> None:
+        self._url = url
+        self._sql = statements("postgres")
+        self.connection = connect(url, "espf command")
+
+    def run(self, name: str, bound: Mapping[str, object] | None = None) -> Rows:
+        """Run the statement of that name."""
+        return self._execute(self._sql[name], bound or {})
+
+    def query(self, text: str, bound: Mapping[str, object]) -> Rows:
+        """Run SQL with parameters `:name`."""
+        return self._execute(adapted(text, "postgres"), bound)
+
+    def _execute(self, text: str, bound: Mapping[str, object]) -> Rows:
+        try:
+            return self.connection.execute(text, bound)  # type: ignore[arg-type, return-value]
+        except psycopg.Error as error:
+            raise storage_error(error, self._url) from error
+
+    def one_of(self, column: str, name: str, values: list[Any]) -> tuple[str, object]:
+        """A list travels as an array."""
+        return f"{column} = ANY(:{name})", values
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One snapshot for all reads inside."""
+        with translated(self._url), self.connection.transaction():
+            self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """One transaction."""
+        with translated(self._url), self.connection.transaction():
+            yield
+
+    def end_of_log(self) -> int:
+        """The last number drawn, once all that drew one before are through; see the horizon.
+
+        A transaction that stays open longer than two seconds is not waited for: then the furthest
+        cursor serves, which never passes what may still appear.
+        """
+        last = int(self.run("last_drawn").fetchone()[0])
+        mark = int(self.run("draw_mark").fetchone()[0])
+        ends = time.monotonic() + END_WAIT_S
+        while int(self.run("oldest_open").fetchone()[0]) < mark:
+            if time.monotonic() > ends:
+                return int(self.run("furthest_cursor").fetchone()[0])
+            time.sleep(_END_POLL_S)
+        return last
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self.connection.close()
