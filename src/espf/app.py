@@ -7,6 +7,7 @@ command starts quickly.
 import asyncio
 import gc
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,6 +24,7 @@ from espf.eventlog.port import EventLog
 
 if TYPE_CHECKING:
     from espf.engine.instance import Instance, StartHandler
+    from espf.eventlog.model import InstanceRow
     from espf.handlers.port import Handler
     from espf.handlers.settings import HandlerSettings
     from espf.secrets import SecretBox
@@ -68,17 +70,39 @@ def handler_starter(config: Config, clock: Clock) -> "StartHandler":
 
     service_ip = None if config.service_ip is None else str(config.service_ip)
 
-    def start(row: HandlerRow) -> "tuple[Handler, HandlerSettings]":
+    def start(
+        row: HandlerRow, may_send: Callable[[], bool]
+    ) -> "tuple[Handler, HandlerSettings]":
         kind = handler_type(row.type)
         try:
             options = unseal(row.options, lambda: open_box(config))
         except StorageError as error:  # the engine retries those; this one needs the operator
             raise ConfigError(f"Handler {row.name}: {error}") from error
         settings = read_options(kind.settings, options, row.type)
-        context = HandlerContext(row.name, clock, service_ip)
+        context = HandlerContext(row.name, clock, service_ip, may_send)
         return kind.start(settings, frozenset(row.subscriptions), context), settings
 
     return start
+
+
+def myself(config: Config, clock: Clock) -> "InstanceRow":
+    """This process as one of the instances; its token is its own, whatever its name."""
+    from espf import __version__
+    from espf.eventlog.model import InstanceRow
+
+    now_us = clock.now_us()
+    return InstanceRow(
+        token=f"{config.instance_name}/{secrets.token_hex(4)}",
+        name=config.instance_name,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        service_ip=None if config.service_ip is None else str(config.service_ip),
+        version=__version__,
+        started_us=now_us,
+        beat_us=now_us,
+        unable="[]",
+        metrics="{}",
+    )
 
 
 async def run_instance(
@@ -95,11 +119,12 @@ async def run_instance(
         log = open_log(config, clock)
         try:
             engine = Instance(
-                config.instance_name,
+                myself(config, clock),
                 log,
                 clock,
                 handler_starter(config, clock),
                 grace_s=config.grace_period_s,
+                lease_s=config.lease_s,
             )
             _tame_the_collector()
             if started is not None:

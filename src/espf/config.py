@@ -61,6 +61,13 @@ class Config(BaseSettings):
     grace_period_s: float = Field(
         10, ge=0, le=3600, description="Seconds in which requests under way may end at a stop."
     )
+    lease_s: float = Field(
+        6,
+        ge=1,
+        le=600,
+        description="Seconds after which a dead instance's lanes go to others (PostgreSQL); the "
+        "same for all instances.",
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address the web side listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Its port; 0 takes any free one.")
     allowed_hosts: str = Field(

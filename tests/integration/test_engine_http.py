@@ -58,7 +58,7 @@ async def delivering(
     clock = SystemClock()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
-    def start(row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+    def start(row: HandlerRow, _may_send: Callable[[], bool]) -> tuple[Handler, HandlerSettings]:
         kind = handler_type(row.type)
         settings = read_options(kind.settings, row.options, row.type)
         context = HandlerContext(row.name, clock)
@@ -75,7 +75,7 @@ async def delivering(
         delivery = Delivery(path, far)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(Instance("one", log, clock, start, grace_s=2).run(stop))
+                group.create_task(Instance(instance_row(), log, clock, start, grace_s=2).run(stop))
                 yield delivery
                 stop.set()
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from espf.eventlog.model import LANES, HandlerRow
+from espf.eventlog.model import LANES, HandlerRow, InstanceRow
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.sqlite.session import SqliteSession
@@ -173,12 +173,19 @@ class PacedSettings(HandlerSettings):
         return self.max_wait
 
 
+def instance_row(name: str = "one") -> InstanceRow:
+    """An instance as it tells of itself; its token is its name."""
+    return InstanceRow(name, name, "here", 1, None, "0", START_US, START_US, "[]", "{}")
+
+
 def starter(
     far_sides: dict[str, Handler], settings: dict[str, HandlerSettings] | None = None
-) -> Callable[[HandlerRow], tuple[Handler, HandlerSettings]]:
+) -> Callable[[HandlerRow, Callable[[], bool]], tuple[Handler, HandlerSettings]]:
     """What `Instance` asks to start a handler with: the far side of that name."""
 
-    def start(row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+    def start(
+        row: HandlerRow, _may_send: Callable[[], bool]
+    ) -> tuple[Handler, HandlerSettings]:
         found = (settings or {}).get(row.name)
         return far_sides[row.name], found or PacedSettings.model_validate(row.options)
 

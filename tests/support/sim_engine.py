@@ -16,6 +16,7 @@ from engine_rig import (
     PacedSettings,
     append_events,
     handler_change,
+    instance_row,
     make_database,
     open_plain,
     statuses,
@@ -23,7 +24,7 @@ from engine_rig import (
 from espf.engine.instance import Instance
 from espf.engine.runner import Runner
 from espf.errors import HandlerError, StorageError
-from espf.eventlog.model import HandlerRow, Settlement
+from espf.eventlog.model import HandlerRow, Settlement, Standing
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.log import SqliteEventLog
 from espf.eventlog.operating.operations import SessionOperations
@@ -52,11 +53,11 @@ class FlakyLog(SqliteEventLog):
         await super().settle(settlement)
         self.settlements += 1
 
-    def changed(self) -> bool:
+    async def poll(self) -> Standing | None:
         if self.poll_fails > 0:
             self.poll_fails -= 1
             raise StorageError("the disk cannot be read")
-        return super().changed()
+        return await super().poll()
 
 
 class SimEngine(BesideEngine):
@@ -81,12 +82,14 @@ class SimEngine(BesideEngine):
         self.log = FlakyLog(self.path, self.time)
         self.log._writer.connection.execute("PRAGMA synchronous=OFF")
         self.instance = Instance(
-            "one", self.log, self.time, self._start, grace_s=self.grace_s, random=Random(1)
+            instance_row(), self.log, self.time, self._start, grace_s=self.grace_s, random=Random(1)
         )
         self.stop = asyncio.Event()
         self.task = self.loop.create_task(self.instance.run(self.stop))
 
-    def _start(self, row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+    def _start(
+        self, row: HandlerRow, _may_send: Callable[[], bool]
+    ) -> tuple[Handler, HandlerSettings]:
         if row.name in self.unusable:
             raise HandlerError("a file of it is missing")
         return self.far[row.name], PacedSettings.model_validate(row.options)

@@ -18,7 +18,7 @@ from espf.delivery.model import ClientOptions, Response, Target
 from espf.delivery.outbox import Outbox
 from espf.delivery.pool import Pool
 from espf.delivery.tls import TlsOptions
-from espf.handlers.port import Iteration
+from espf.handlers.port import Iteration, always
 
 __all__ = ["ClientOptions", "HttpClient", "Response", "Target", "TlsOptions"]
 
@@ -30,8 +30,18 @@ LENGTHS = tuple(b"Content-Length: %d\r\n\r\n" % length for length in range(1024)
 class HttpClient:
     """POSTs to one target. Made inside a running event loop, and used from that one only."""
 
-    def __init__(self, target: Target, options: ClientOptions, clock: Clock) -> None:
-        """Raises ConfigError if a TLS file cannot be used."""
+    def __init__(
+        self,
+        target: Target,
+        options: ClientOptions,
+        clock: Clock,
+        may_send: Callable[[], bool] = always,
+    ) -> None:
+        """`may_send` is asked when a connection had to be waited for: time has passed since.
+
+        Raises ConfigError if a TLS file cannot be used.
+        """
+        self._may_send = may_send
         self._target = target
         self._options = options
         self._clock = clock
@@ -127,6 +137,9 @@ class HttpClient:
         if self._closed:
             connection.abort()
             self._refuse_if_closed()
+        if not self._may_send():
+            connection.abort()
+            raise ConnectFailed("the lease of this instance ended before the request could leave")
         return connection
 
     def _refuse_if_closed(self) -> None:

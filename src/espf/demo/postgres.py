@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from espf.errors import ConfigError
 
@@ -140,7 +140,7 @@ class TemporaryPostgres:
         if done.returncode:
             raise ConfigError(f"The PostgreSQL cluster cannot be made: {done.stderr.strip()}")
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if self._account is None:
             return {}
         uid, gid = self._account.pw_uid, self._account.pw_gid

@@ -79,6 +79,10 @@ class Breaker:
         """Whether this entity was not among the last probes: one bad subscriber must not decide."""
         return key not in self._probed
 
+    def probed_elsewhere(self, now_s: float) -> None:
+        """Another instance has the present probe."""
+        self._next_probe_s = now_s + self._probe_interval_s
+
     def probe_sent(self, key: EntityKey, now_s: float) -> None:
         """A probe left; the next one waits for the interval."""
         self._probed.append(key)

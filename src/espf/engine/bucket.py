@@ -7,6 +7,8 @@ plain bucket would let burst + rate through in its first second.
 
 from collections import deque
 
+from espf.eventlog.model import TokenWish
+
 SLICE_S = 0.1
 _LEAST_SLICE = 64  # one commit for each token would cost more than it keeps fair
 _SLOT_S = 0.001
@@ -19,6 +21,7 @@ class Bucket:
         self.rate = rate
         self.burst = burst
         self._tokens = 0.0
+        self._drawn_s = 0.0
         self._sent: deque[list[float]] = deque()
         self._sent_in_second = 0
 
@@ -41,14 +44,20 @@ class Bucket:
             self._sent_in_second -= int(self._sent.popleft()[1])
         return self.burst - self._sent_in_second
 
-    def wanted(self, waiting: int, now_s: float) -> float:
-        """Tokens to draw now for `waiting` requests: what 100 ms can use, nothing for later."""
-        most = min(waiting, self._room(now_s), max(_LEAST_SLICE, int(self.rate * SLICE_S)))
-        return max(0.0, most - self._tokens)
+    def wish(self, waiting: int, now_s: float) -> TokenWish:
+        """What to draw now for `waiting` requests: what 100 ms can use, nothing for later.
 
-    def put(self, tokens: float) -> None:
+        What was drawn and not used for as long goes back: another instance may use it.
+        """
+        stale = self._tokens if now_s - self._drawn_s > SLICE_S else 0.0
+        self._tokens -= stale
+        most = min(waiting, self._room(now_s), max(_LEAST_SLICE, int(self.rate * SLICE_S)))
+        return TokenWish(max(0.0, most - self._tokens), stale, self.rate, self.burst)
+
+    def put(self, tokens: float, now_s: float) -> None:
         """Add tokens drawn from the stored bucket."""
         self._tokens += tokens
+        self._drawn_s = now_s
 
     def wait_s(self, now_s: float) -> float:
         """How long to wait before looking again: for a token, or for room in the second."""

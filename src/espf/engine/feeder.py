@@ -1,11 +1,14 @@
 """Reads a handler's events from the log into memory: fresh ones, due ones, and probes."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 
 from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.window import Item
 from espf.errors import StorageError
+from espf.eventlog.model import LaneLease
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler, Iteration, Skipped
 
@@ -26,14 +29,26 @@ class Feeder:
         self._i_handler = flow.row.i_handler
         self._next_due_us: int | None = None
         self._already: frozenset[int] = frozenset()
+        self._turn = asyncio.Lock()
 
-    async def prepare(self) -> None:
-        """Learn what was settled above the cursors before a crash: it is not sent again."""
-        self._already = await self._log.settled_above(self._i_handler, self._flow.window.read_to)
+    async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
+        """Take lanes, and learn what of them is settled above their cursors: it is not sent again.
+
+        Not while a read is under way: it would not have looked at these lanes.
+        """
+        async with self._turn:
+            settled = await self._log.settled_above(self._i_handler, leases)
+            kept = {i_event for i_event in self._already if i_event > self._flow.window.read_to}
+            self._already = settled | kept
+            self._flow.window.add_lanes(leases)
+            self._flow.lanes_moved()
+        self._flow.look_for_due = True
+        self._flow.fed.set()
 
     async def step(self) -> bool:
         """Read what may be read now; False if there was nothing, and a nap is due."""
-        return await until_stored("reading", self._fill)
+        async with self._turn:
+            return await until_stored("reading", self._fill)
 
     async def nap(self) -> None:
         """Wait until something moved, something parked is due, or a probe is."""
@@ -54,6 +69,8 @@ class Feeder:
 
     async def _fill(self) -> bool:
         flow = self._flow
+        if not flow.window.own:
+            return False
         if flow.paused:
             flow.put_parked_back()
             return False
@@ -76,7 +93,10 @@ class Feeder:
         flow.reading = True
         flow.parked_lately.clear()
         try:
-            batch = await self._log.read(self._i_handler, window.read_to, upto, min(BATCH, room))
+            lanes = window.lanes_to_read(upto)
+            batch = await self._log.read(
+                self._i_handler, window.read_to, upto, min(BATCH, room), lanes
+            )
         finally:
             flow.reading = False
         iteration = Iteration(len(batch.events))
@@ -120,7 +140,7 @@ class Feeder:
         flow.look_for_due = False
         try:
             found = await self._log.due(
-                self._i_handler, now_us, BATCH, flow.open_parked, early=False
+                self._i_handler, now_us, BATCH, flow.open_parked, flow.window.own, early=False
             )
         except StorageError:
             flow.look_for_due = True
@@ -158,7 +178,7 @@ class Feeder:
             return
         if not flow.ready:
             await self._read_for_probe()
-        if not flow.ready:
+        if not flow.ready or not await self._claim():
             return
         item = next((item for item in flow.ready if breaker.may_probe(item.key)), None)
         if item is None:
@@ -169,11 +189,21 @@ class Feeder:
         breaker.probe_sent(item.key, now_s)
         flow.probe = item
 
+    async def _claim(self) -> bool:
+        """One probe at a time for the fleet: whoever moves its number first has it."""
+        flow = self._flow
+        if await self._log.claim_probe(self._i_handler, flow.state.probe):
+            flow.state = replace(flow.state, probe=flow.state.probe + 1)
+            return bool(flow.ready)
+        flow.follow(await self._log.state(self._i_handler))
+        flow.breaker.probed_elsewhere(flow.clock.monotonic())
+        return False
+
     async def _read_for_probe(self) -> None:
         """Nothing is at hand: take a parked event, due or not, or else the next in the lanes."""
         flow = self._flow
         found = await self._log.due(
-            self._i_handler, flow.clock.now_us(), 64, flow.open_parked, early=True
+            self._i_handler, flow.clock.now_us(), 64, flow.open_parked, flow.window.own, early=True
         )
         fresh_first = sorted(
             found.events,

@@ -5,19 +5,29 @@ settler commits those and lets followers go. All on one event loop, so nothing h
 """
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 
 import structlog
 
 from espf.clock import Clock
 from espf.engine.breaker import Breaker
 from espf.engine.window import Item, Window
-from espf.eventlog.model import EntityKey, HandlerRow, HandlerState, LaneLease
+from espf.eventlog.model import LANES, EntityKey, HandlerRow, HandlerState
 from espf.handlers.port import Iteration, Skipped
 from espf.handlers.settings import HandlerSettings
 
 _log = structlog.get_logger("espf.engine")
+
+
+@dataclass(slots=True)
+class Lease:
+    """Until when this instance may believe that its lanes are its own (boot-time clock, seconds)."""
+
+    ends_s: float = math.inf
+    """Infinity where there can be no other instance."""
 
 
 class Flow:
@@ -30,14 +40,16 @@ class Flow:
         *,
         instance: str,
         clock: Clock,
+        lease: Lease,
         results_waiting: Callable[[], None],
     ) -> None:
         self.row = row
         self.instance = instance
+        self.lease = lease
         self.settings = settings
         self.clock = clock
         self.results_waiting = results_waiting
-        self.window = Window(())
+        self.window = Window()
         self.ready: deque[Item] = deque()
         """May be sent now, in this order; no two of one entity."""
         self.finished: list[Item] = []
@@ -56,13 +68,16 @@ class Flow:
         """The one event that may be sent although the breaker is open."""
         self.breaker = Breaker(settings.breaker_failures, settings.breaker_probe_interval_s)
         self.state = HandlerState()
-        self.state_changed = False
+        self.breaker_moved = False
+        """The breaker opened or closed here: the next settlement stores it."""
         self.release_since_us: int | None = None
         """An outage is over: what parked since then is due now."""
         self.paused = row.paused
         self.stopping = False
         self.stalled = False
         """The database takes no results: nothing is sent until it does."""
+        self.incomplete = settings.leased_whole
+        """Some lanes are another's, and only who has all of them may send."""
         self.in_flight = 0
         self.horizon = 0
         self.look_for_due = True
@@ -71,13 +86,31 @@ class Flow:
         self.fed = asyncio.Event()
         """Wakes the feeder."""
 
-    def restore(self, leases: Iterable[LaneLease], state: HandlerState) -> None:
-        """Take up where the last owner of the lanes stopped."""
-        self.window = Window(leases)
-        self.state = state
+    def follow(self, state: HandlerState) -> None:
+        """The stored state, which any instance may have changed: theirs is ours, too."""
+        moved, self.state = state.probe != self.state.probe, state
+        if self.breaker_moved:
+            return  # ours is newer, and about to be stored
         if state.breaker == "open":
-            self.breaker.restore(since_us=state.since_us, reason=state.reason)
-        self.note_stop()
+            if not self.breaker.is_open:
+                self.breaker.restore(since_us=state.since_us, reason=state.reason)
+            elif moved:
+                self.breaker.probed_elsewhere(self.clock.monotonic())
+        elif self.breaker.is_open:
+            self.breaker.succeeded()
+            self.look_for_due = True
+        self.fed.set()
+
+    def lanes_moved(self) -> None:
+        """Lanes were taken or given up."""
+        self.incomplete = self.settings.leased_whole and len(self.window.own) < LANES
+
+    def may_send(self) -> bool:
+        """Whether the lanes are ours for certain: asked before each request leaves."""
+        if self.incomplete:
+            return False
+        ends_s = self.lease.ends_s
+        return ends_s == math.inf or self.clock.monotonic() < ends_s
 
     # ---- items ----
 
@@ -97,7 +130,10 @@ class Flow:
             if promoted is not None:
                 following.append(promoted)
         for item in following:
-            if item.key in barred:
+            if self.window.is_leaving(item.event.lane):
+                if self._untouched(item):
+                    self._drop(item)
+            elif item.key in barred:
                 self.park_later(item)
             elif self._untouched(item):
                 self.ready.append(item)
@@ -130,16 +166,55 @@ class Flow:
         item.outcome = None
         item.probe = False
         item.started_us = 0
+        if self.window.is_leaving(item.event.lane):
+            self._drop(item)
+            return
         reason = self.skip_asked.get(item.event.i_event)
         if reason is None:
             self.ready.appendleft(item)
         else:
             self.skip(item, Skipped(reason))
 
+    def leave(self, lanes: Collection[int]) -> None:
+        """Send nothing more of these lanes, and forget what was not sent of them."""
+        self.window.start_leaving(lanes)
+        self.ready = deque(item for item in self.ready if not self._forgotten(item, lanes))
+        if self.probe is not None and self.probe.event.lane in lanes:
+            self._drop(self.probe)
+            self.probe = None
+            self.breaker.probe_unused()
+        for item in self.window.open_in(lanes):
+            if not self.window.is_first(item) and self._untouched(item):
+                self.forget([item])
+
+    def _forgotten(self, item: Item, lanes: Collection[int]) -> bool:
+        if item.event.lane not in lanes:
+            return False
+        self._drop(item)
+        return True
+
+    def _drop(self, item: Item) -> None:
+        """Forget an item that was not sent, and with it those behind it."""
+        self.left(item)
+        self.open_parked.discard(item.event.i_event)
+        waiting = self.window.waiting(item.key)
+        self.forget(follower for follower in waiting if follower.outcome is None)
+        self.window.drop(item)
+
+    def forget(self, items: Iterable[Item]) -> None:
+        """What was under way in lanes given up: the next owner tries it again."""
+        for item in items:
+            self.left(item)
+            self.behind.pop(item, None)
+            self.open_parked.discard(item.event.i_event)
+            self.window.drop(item)
+
     def put_back_checked(self, item: Item) -> None:
         """No later event replaces this one: it may be sent when its turn comes again."""
         item.checked = True
-        if item.probe and self.breaker.is_open and self.probe is None:
+        if self.window.is_leaving(item.event.lane):
+            self._drop(item)
+        elif item.probe and self.breaker.is_open and self.probe is None:
             self.probe = item
         else:
             self.put_first(item)
@@ -180,7 +255,6 @@ class Flow:
         self.paused = paused
         for item in self.ready:
             item.checked = False
-        self.note_stop()
         self.fed.set()
 
     def answered(self) -> None:
@@ -188,29 +262,21 @@ class Flow:
         outage_since_us = self.breaker.since_us
         if self.breaker.succeeded():
             self.release_since_us = outage_since_us or 0
-            self._breaker_moved("breaker.closed")
+            self._move_breaker("breaker.closed")
 
     def failed(self, item: Item, reason: str, *, refused: bool) -> None:
         """An attempt got no usable answer."""
         if self.breaker.failed(item.key, item.started_us, reason, refused=refused):
-            self._breaker_moved("breaker.opened", reason=reason)
+            self._move_breaker("breaker.opened", reason=reason)
 
-    def _breaker_moved(self, what: str, **context: str) -> None:
+    def _move_breaker(self, what: str, **context: str) -> None:
         _log.warning(what, handler=self.row.name, **context)
-        self.note_stop()
-        self.fed.set()
-
-    def note_stop(self) -> None:
-        """Keep the stopped time in step with pause and breaker; the next settlement stores it."""
+        self.breaker_moved = True
         now_us = self.clock.now_us()
-        stopped = self.paused or self.breaker.is_open
-        since_us = self.state.stopped_since_us
-        self.state = HandlerState(
-            breaker=self.breaker.state,
-            since_us=self.breaker.since_us if self.breaker.is_open else None,
-            reason=self.breaker.reason,
-            stopped_us=self.state.stopped_us if stopped else self.state.stopped_total_us(now_us),
-            stopped_since_us=(now_us if since_us is None else since_us) if stopped else None,
-        )
-        self.state_changed = True
+        if self.breaker.is_open:
+            self.state = replace(self.state, stopped_since_us=self.state.stopped_since_us or now_us)
+        elif not self.paused:
+            stopped_us = self.state.stopped_total_us(now_us)
+            self.state = replace(self.state, stopped_us=stopped_us, stopped_since_us=None)
+        self.fed.set()
         self.results_waiting()

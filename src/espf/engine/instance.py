@@ -9,11 +9,12 @@ import structlog
 
 from espf.clock import Clock
 from espf.engine.flow import Flow
+from espf.engine.leases import LeaseKeeper
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
 from espf.errors import ConfigError, HandlerError, StorageError
-from espf.eventlog.model import HandlerRow
+from espf.eventlog.model import HandlerRow, InstanceRow, LaneLease, Standing
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler
 from espf.handlers.settings import HandlerSettings
@@ -28,8 +29,12 @@ LAST_SETTLEMENT_S = 5.0
 BUSY_FOR_POLLS = 40
 """Polls without a change after which the log counts as idle."""
 
-StartHandler = Callable[[HandlerRow], tuple[Handler, HandlerSettings]]
-"""Makes a running handler from its row. Raises ConfigError or HandlerError."""
+StartHandler = Callable[[HandlerRow, Callable[[], bool]], tuple[Handler, HandlerSettings]]
+"""Makes a running handler from its row, and from what says whether it may send.
+
+Raises ConfigError or HandlerError.
+"""
+DEFAULT_LEASE_S = 6.0
 
 _log = structlog.get_logger("espf.engine")
 
@@ -39,15 +44,17 @@ class Instance:
 
     def __init__(
         self,
-        name: str,
+        me: InstanceRow,
         log: EventLog,
         clock: Clock,
         start_handler: StartHandler,
         *,
         grace_s: float = 10.0,
+        lease_s: float = DEFAULT_LEASE_S,
         random: Random | None = None,
     ) -> None:
-        self.name = name
+        self.name = me.name
+        self._token = me.token
         self._log = log
         self._clock = clock
         self._start_handler = start_handler
@@ -58,13 +65,28 @@ class Instance:
         self._lost: set[int] = set()
         """Handlers whose lanes another owner took: they start over from what the log says."""
         self._settler = Settler(
-            log, clock, name, lambda: list(self._runners.values()), self._lanes_lost
+            log, clock, me.token, lambda: list(self._runners.values()), self._lanes_lost
         )
+        self._keeper = LeaseKeeper(
+            log,
+            clock,
+            me,
+            lease_s,
+            self._sharing,
+            unable=lambda: self._unusable,
+            metrics=lambda: "{}",
+            lost=self._lanes_lost,
+            hand_over=self._hand_over,
+        )
+        self._handing_over: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._ending: dict[int, asyncio.Task[None]] = {}
         self._config_version = -1
+        self._state_version = -1
         self._unusable: dict[int, str] = {}
         """Handlers that could not be started, and why."""
         self._try_again_s = math.inf
+        self._standing = Standing(0, -1, -1)
         self._moved = True
         """Something was committed that was not followed yet."""
 
@@ -74,16 +96,28 @@ class Instance:
         Raises whatever is a bug: it must be seen, and a supervisor starts the process again.
         """
         async with asyncio.TaskGroup() as group:
+            self._group = group
             settling = group.create_task(self._settler.run())
             polling = group.create_task(self._poll(group))
+            keeping = group.create_task(self._keeper.run())
             _log.info("instance.started", instance=self.name)
             await stop.wait()
             polling.cancel()
             await self._end_all(group)
             settling.cancel()
+            keeping.cancel()
+            await self._say_goodbye()
         for runner in self._runners.values():  # those that did not end in time
             await runner.handler.close()
         _log.info("instance.stopped", instance=self.name)
+
+    async def _say_goodbye(self) -> None:
+        """What is still ours is free at once; if the database is away, when the lease ends."""
+        try:
+            async with asyncio.timeout(LAST_SETTLEMENT_S):
+                await self._log.leave(self._token)
+        except (StorageError, TimeoutError) as error:
+            _log.warning("instance.left_without_a_word", error=str(error))
 
     async def _end_all(self, group: asyncio.TaskGroup) -> None:
         for i_handler in list(self._runners):
@@ -103,32 +137,29 @@ class Instance:
         quiet = 0
         while True:
             # All that an idle system does, 50 times a second: keep it short.
-            if self._moved or self._changed() or self._clock.monotonic() >= self._try_again_s:
+            standing = await until_stored("polling", self._log.poll)
+            due = self._clock.monotonic() >= self._try_again_s
+            if standing is not None:
+                self._standing = standing
+            if standing is not None or self._moved or due:
                 quiet = 0
                 await until_stored("polling", lambda: self._look(group))
             else:
                 quiet += 1
             await asyncio.sleep(BUSY_POLL_S if quiet < BUSY_FOR_POLLS else IDLE_POLL_S)
 
-    def _changed(self) -> bool:
-        try:
-            return self._log.changed()
-        except StorageError:
-            return True  # looking closer tells what is wrong, and waits until it is mended
-
     async def _look(self, group: asyncio.TaskGroup) -> None:
         self._moved = False
         try:
-            await self._follow(group)
+            await self._follow(group, self._standing)
         except BaseException:
             self._moved = True
             raise
 
-    async def _follow(self, group: asyncio.TaskGroup) -> None:
+    async def _follow(self, group: asyncio.TaskGroup, standing: Standing) -> None:
         for i_handler in self._lost & self._runners.keys() - self._ending.keys():
             self._ending[i_handler] = group.create_task(self._dropped(i_handler))
         self._lost.clear()
-        standing = await self._log.standing()
         trying = self._clock.monotonic() >= self._try_again_s
         if trying or standing.config_version != self._config_version:
             self._config_version = standing.config_version
@@ -137,8 +168,19 @@ class Instance:
             except BaseException:
                 self._config_version = -1
                 raise
+        if standing.state_version != self._state_version:
+            self._state_version = standing.state_version
+            await self._follow_states()
         for runner in self._runners.values():
             runner.log_moved(standing.horizon)
+
+    async def _follow_states(self) -> None:
+        try:
+            for runner in list(self._runners.values()):
+                await runner.follow_state()
+        except BaseException:
+            self._state_version = -1
+            raise
 
     # ---- configuration ----
 
@@ -155,11 +197,13 @@ class Instance:
             elif i_handler not in self._ending:
                 if running.flow.paused != row.paused:
                     running.flow.set_paused(row.paused)
+                    await running.follow_state()
                 await running.operator_acted()
+        self._keeper.soon()  # an operator may have moved cursors
 
     async def _start(self, group: asyncio.TaskGroup, row: HandlerRow) -> None:
         try:
-            handler, settings = self._start_handler(row)
+            handler, settings = self._start_handler(row, self._may_send)
         except (ConfigError, HandlerError) as error:
             self._try_again_s = self._clock.monotonic() + TRY_AGAIN_S
             if self._unusable.get(row.i_handler) != str(error):
@@ -175,6 +219,11 @@ class Instance:
         self._runners[row.i_handler] = runner
         self._tasks[row.i_handler] = group.create_task(runner.run(self._grace_s))
         _log.info("handler.started", handler=row.name, type=row.type)
+        if self._log.exclusive:
+            await self._keeper.take_all(row.i_handler)
+
+    def _may_send(self) -> bool:
+        return self._clock.monotonic() < self._keeper.lease.ends_s
 
     async def _prepare(
         self, row: HandlerRow, handler: Handler, settings: HandlerSettings
@@ -184,11 +233,43 @@ class Instance:
             settings,
             instance=self.name,
             clock=self._clock,
+            lease=self._keeper.lease,
             results_waiting=self._settler.results_waiting,
         )
         runner = Runner(flow, handler, self._log, self._random)
-        await runner.prepare(await self._log.take_lanes(row.i_handler, self.name))
+        await runner.prepare()
         return runner
+
+    # ---- lanes ----
+
+    def _sharing(self) -> dict[int, Runner]:
+        """Handlers that want lanes."""
+        return {
+            i_handler: runner
+            for i_handler, runner in self._runners.items()
+            if i_handler not in self._ending and i_handler not in self._lost
+        }
+
+    def _hand_over(self, i_handler: int, lanes: list[int]) -> None:
+        """Give lanes up, without waiting: the others go on meanwhile."""
+        wanted = [lane for lane in lanes if (i_handler, lane) not in self._handing_over]
+        if wanted and self._group is not None:
+            task = self._group.create_task(self._handed_over(i_handler, wanted))
+            self._handing_over |= dict.fromkeys(((i_handler, lane) for lane in wanted), task)
+
+    async def _handed_over(self, i_handler: int, lanes: list[int]) -> None:
+        runner = self._runners[i_handler]
+        try:
+            leases = await runner.empty_lanes(lanes, self._grace_s, self._settler.flush)
+            await until_stored("giving up lanes", lambda: self._release(i_handler, leases))
+            _log.info("lanes.given_up", handler=runner.row.name, lanes=len(leases))
+        finally:
+            for lane in lanes:
+                self._handing_over.pop((i_handler, lane), None)
+
+    async def _release(self, i_handler: int, leases: list[LaneLease]) -> None:
+        if leases and not self._log.exclusive:
+            await self._log.release_lanes(i_handler, self._token, leases)
 
     def _end(self, group: asyncio.TaskGroup, i_handler: int) -> None:
         """Stop a handler without waiting: the others go on meanwhile."""
@@ -198,8 +279,11 @@ class Instance:
 
     async def _ended(self, i_handler: int) -> None:
         """Wait for a stopping runner, commit its last results, close its connections."""
+        runner = self._runners[i_handler]
         await self._tasks[i_handler]
         await self._settler.flush()
+        leases = runner.flow.window.leases
+        await until_stored("giving up lanes", lambda: self._release(i_handler, leases))
         await self._forget(i_handler)
 
     def _lanes_lost(self, i_handler: int) -> None:
@@ -208,9 +292,14 @@ class Instance:
 
     async def _dropped(self, i_handler: int) -> None:
         """End a handler whose results are void, and leave its lanes alone for a moment."""
-        task = self._tasks[i_handler]
-        task.cancel()
-        await asyncio.wait([task])
+        task, runner = self._tasks[i_handler], self._runners[i_handler]
+        handing = {t for (of, _), t in self._handing_over.items() if of == i_handler}
+        for one in (task, *handing):
+            one.cancel()
+        await asyncio.wait([task, *handing])
+        leases = runner.flow.window.leases
+        runner.drop_results()
+        await until_stored("giving up lanes", lambda: self._release(i_handler, leases))
         await asyncio.sleep(LOST_PAUSE_S)
         await self._forget(i_handler)
 
@@ -219,9 +308,10 @@ class Instance:
         del self._tasks[i_handler], self._ending[i_handler]
         await runner.handler.close()
         _log.info("handler.stopped", handler=runner.row.name)
-        # It may be wanted again, with other options.
+        # It may be wanted again, with other options; others may want its lanes.
         self._config_version = -1
         self._moved = True
+        self._keeper.soon()
 
 
 def _same_but_pause(row: HandlerRow | None, running: HandlerRow) -> bool:

@@ -9,6 +9,7 @@ from espf.engine.runner import Runner
 from espf.engine.window import Item
 from espf.eventlog.model import (
     AttemptRow,
+    BreakerMove,
     OutcomeName,
     ParkRow,
     Settlement,
@@ -65,9 +66,12 @@ def contribute(runner: Runner, settlement: Settlement) -> Contribution:
     positions = flow.window.positions(runner.row.i_handler, touched)
     settlement.positions += positions
     part.moved = bool(positions)
-    if flow.state_changed:
-        flow.state_changed = False
-        settlement.states.append((runner.row.i_handler, flow.state))
+    if flow.breaker_moved:
+        flow.breaker_moved = False
+        breaker = flow.breaker
+        since_us = breaker.since_us if breaker.is_open else None
+        move = BreakerMove(runner.row.i_handler, breaker.state, since_us, breaker.reason)
+        settlement.breakers.append(move)
     if flow.release_since_us is not None:
         settlement.release.append((runner.row.i_handler, flow.release_since_us))
         flow.release_since_us = None

@@ -1,6 +1,7 @@
 """One running handler on this instance, from taking its lanes to giving them back."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from random import Random
 
 import structlog
@@ -9,11 +10,14 @@ from espf.engine.feeder import Feeder
 from espf.engine.flow import Flow
 from espf.engine.retry import RetryPolicy
 from espf.engine.sender import Sender
+from espf.engine.window import Window
 from espf.eventlog.model import HandlerRow, LaneLease
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler, Skipped
 
 _log = structlog.get_logger("espf.engine")
+
+EMPTY_POLL_S = 0.02
 
 
 class Runner:
@@ -34,10 +38,39 @@ class Runner:
         """The handler as stored when it was started."""
         return self.flow.row
 
-    async def prepare(self, leases: list[LaneLease]) -> None:
-        """Take up where the last owner of the lanes stopped."""
-        self.flow.restore(leases, await self._log.state(self.row.i_handler))
-        await self._feeder.prepare()
+    async def prepare(self) -> None:
+        """Learn how the handler is doing; it sends nothing before it has lanes."""
+        await self.follow_state()
+
+    async def follow_state(self) -> None:
+        """The breaker may have moved, here or on another instance."""
+        self.flow.follow(await self._log.state(self.row.i_handler))
+        self.go_on()
+
+    async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
+        """Take up where the last owner of these lanes stopped."""
+        await self._feeder.add_lanes(leases)
+
+    async def empty_lanes(
+        self, lanes: Collection[int], grace_s: float, flush: Callable[[], Awaitable[None]]
+    ) -> list[LaneLease]:
+        """Give up lanes: what is under way may end within the grace period, nothing more is sent.
+
+        Returns their leases, to be given back.
+        """
+        flow, clock = self.flow, self.flow.clock
+        flow.leave(lanes)
+        flow.lanes_moved()
+        self.go_on()
+        ends_s = clock.monotonic() + grace_s
+        while flow.window.open_in(lanes) and clock.monotonic() < ends_s:
+            await asyncio.sleep(EMPTY_POLL_S)
+        if flow.window.open_in(lanes) and self._sender is not None:
+            self._sender.cancel(lanes)
+            await asyncio.sleep(0)
+        await flush()
+        flow.forget(flow.window.open_in(lanes))
+        return flow.window.remove_lanes(lanes)
 
     async def run(self, grace_s: float) -> None:
         """Deliver until `stop`, then finish what is in flight within `grace_s` seconds."""
@@ -68,6 +101,14 @@ class Runner:
                 await flow.all_answered()
         except TimeoutError:
             _log.warning("handler.stopped_in_flight", handler=self.row.name, open=flow.in_flight)
+
+    def drop_results(self) -> None:
+        """The lanes are another's: nothing of this runner is stored any more."""
+        self.flow.finished.clear()
+        self.flow.behind.clear()
+        self.flow.window = Window()
+        self.flow.breaker_moved = False
+        self.flow.release_since_us = None
 
     def stop(self) -> None:
         """Send nothing more; `run` ends when what is in flight is answered."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 
 import structlog
 
@@ -9,7 +10,7 @@ from espf.engine.bucket import Bucket
 from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.window import Item
-from espf.eventlog.model import EntityKey
+from espf.eventlog.model import EntityKey, TokenWish
 from espf.eventlog.port import EventLog
 from espf.events.catalogue import coalescing_types
 from espf.handlers.port import Attempt, Delivered, Handler, Rejected, RetryLater, Skipped, Unknown
@@ -38,6 +39,8 @@ class Sender:
         self._tokens_wanted = asyncio.Event()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: list[asyncio.Task[None]] = []
+        self._under_way: dict[asyncio.Task[None], Item] = {}
+        """What each worker took last."""
         self._coalescing = coalescing_types()
         self._inherited: dict[tuple[EntityKey, str], Item] = {}
 
@@ -56,15 +59,25 @@ class Sender:
             self._workers.append(self._group.create_task(self._work()))
             wanted -= 1
 
-    def cancel(self) -> None:
-        """Give up what is still in flight; it is tried again after the next start."""
-        for worker in self._workers:
-            worker.cancel()
+    def cancel(self, lanes: Collection[int] | None = None) -> None:
+        """Give up what is still in flight, of these lanes or of all; it is tried again."""
+        for worker in list(self._workers):
+            item = self._under_way.get(worker)
+            if lanes is not None and (item is None or item.event.lane not in lanes):
+                continue
+            if lanes is None or (item is not None and item.started_us and item.outcome is None):
+                worker.cancel()
+                self._workers.remove(worker)
+                self._under_way.pop(worker, None)
 
     async def _work(self) -> None:
         flow = self._flow
+        myself = asyncio.current_task()
+        assert myself is not None
         while True:
             item = self._next_item()
+            if item is not None:
+                self._under_way[myself] = item
             if item is None:
                 waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._idle.append(waiter)
@@ -77,7 +90,7 @@ class Sender:
     def _next_item(self) -> Item | None:
         flow = self._flow
         probe = flow.probe
-        if flow.stopping or flow.paused or flow.stalled:
+        if flow.stopping or flow.paused or flow.stalled or not flow.may_send():
             return None
         if probe is None and (flow.breaker.is_open or not flow.ready):
             return None
@@ -142,23 +155,17 @@ class Sender:
         while bucket is not None:
             await self._tokens_wanted.wait()
             self._tokens_wanted.clear()
-            wanted = bucket.wanted(len(flow.ready) + 1, flow.clock.monotonic())
-            given = await self._draw(bucket, wanted) if wanted > 0 else 0.0
-            bucket.put(given)
-            if given < wanted or wanted <= 0:
+            wish = bucket.wish(len(flow.ready) + 1, flow.clock.monotonic())
+            given = await self._draw(wish) if wish.wanted > 0 else 0.0
+            bucket.put(given, flow.clock.monotonic())
+            if given < wish.wanted or wish.wanted <= 0:
                 await asyncio.sleep(bucket.wait_s(flow.clock.monotonic()))
             self.wake()
 
-    async def _draw(self, bucket: Bucket, wanted: float) -> float:
+    async def _draw(self, wish: TokenWish) -> float:
+        i_handler, clock = self._flow.row.i_handler, self._flow.clock
         return await until_stored(
-            "drawing tokens",
-            lambda: self._log.draw_tokens(
-                self._flow.row.i_handler,
-                wanted,
-                bucket.rate,
-                bucket.burst,
-                self._flow.clock.now_us(),
-            ),
+            "drawing tokens", lambda: self._log.draw_tokens(i_handler, wish, clock.now_us())
         )
 
     async def _superseded(self, item: Item) -> bool:

@@ -5,7 +5,7 @@ log. An item is `open` from the moment it is read until its result is committed.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from espf.eventlog.model import EntityKey, LaneLease, LanePosition, ParkedEvent
 from espf.events.model import Event
@@ -79,15 +79,84 @@ class Window:
     first is committed, so a crash never yields e1, e2, e1, e2.
     """
 
-    def __init__(self, leases: Iterable[LaneLease]) -> None:
-        self._leases = {lease.lane: lease for lease in leases}
-        self._stored = {lease.lane: lease.position for lease in self._leases.values()}
-        self._lanes: dict[int, deque[Item]] = {lane: deque() for lane in self._leases}
+    def __init__(self, leases: Iterable[LaneLease] = ()) -> None:
+        self._leases: dict[int, LaneLease] = {}
+        self._stored: dict[int, int] = {}
+        self._read: dict[int, int] = {}
+        """How far each lane is read when `read_to` is behind it: a lane taken later sets it back."""
+        self._limits: dict[int, int] = {}
+        """Lanes that are being given back: nothing is read any more, and the cursor stays here."""
+        self._lanes: dict[int, deque[Item]] = {}
         # Most entities have one open item: only those with more get a queue.
         self._first: dict[EntityKey, Item] = {}
         self._rest: dict[EntityKey, deque[Item]] = {}
-        self.read_to = min((lease.position for lease in self._leases.values()), default=0)
+        self.read_to = 0
         self.open = 0
+        self.add_lanes(leases)
+
+    @property
+    def leases(self) -> list[LaneLease]:
+        """Every lane of ours, those that are being given back included."""
+        return list(self._leases.values())
+
+    def add_lanes(self, leases: Iterable[LaneLease]) -> None:
+        """Take lanes; reading goes back to the lowest of them, for them alone."""
+        added = list(leases)
+        lowest = min((lease.position for lease in added), default=self.read_to)
+        if not self._leases:
+            self.read_to = lowest
+        elif lowest < self.read_to:
+            for lane, read in self._read.items():
+                self._read[lane] = max(read, self.read_to)
+            self.read_to = lowest
+        for lease in added:
+            self._leases[lease.lane] = lease
+            self._stored[lease.lane] = self._read[lease.lane] = lease.position
+            self._lanes[lease.lane] = deque()
+
+    def start_leaving(self, lanes: Iterable[int]) -> list[Item]:
+        """Read no more of these lanes; returns their items, which the caller drops if unsent."""
+        for lane in lanes:
+            self._limits[lane] = self._read_so_far(lane)
+        return [item for item in self.items() if item.event.lane in self._limits]
+
+    @property
+    def own(self) -> list[int]:
+        """Lanes of which events may be sent."""
+        return [lane for lane in self._leases if lane not in self._limits]
+
+    def is_leaving(self, lane: int) -> bool:
+        """Whether the lane is being given back: nothing more of it is sent."""
+        return lane in self._limits
+
+    def open_in(self, lanes: Collection[int]) -> list[Item]:
+        """Items of these lanes that are not through."""
+        return [item for item in self.items() if item.event.lane in lanes]
+
+    def drop(self, item: Item) -> None:
+        """Forget an item that was not sent and has no row: its lane's next owner reads it again."""
+        lane = item.event.lane
+        if not item.parked:
+            self._lanes[lane].remove(item)
+            self._limits[lane] = min(self._limits[lane], item.event.i_event - 1)
+        self.release(item)
+
+    def remove_lanes(self, lanes: Iterable[int]) -> list[LaneLease]:
+        """Give up lanes without open items; returns their leases."""
+        given_up = [self._leases.pop(lane) for lane in lanes if lane in self._leases]
+        for lease in given_up:
+            del self._stored[lease.lane], self._read[lease.lane], self._lanes[lease.lane]
+            self._limits.pop(lease.lane, None)
+        return given_up
+
+    def lanes_to_read(self, upto: int) -> list[int]:
+        """Lanes of which events up to `upto` are wanted."""
+        return [
+            lane for lane, read in self._read.items() if read < upto and lane not in self._limits
+        ]
+
+    def _read_so_far(self, lane: int) -> int:
+        return max(self.read_to, self._read[lane])
 
     @property
     def lag(self) -> int:
@@ -95,9 +164,9 @@ class Window:
         return self.read_to - min(self._stored.values(), default=self.read_to)
 
     def owns(self, event: Event) -> bool:
-        """Whether the event lies in a lane of ours and above that lane's cursor."""
-        lease = self._leases.get(event.lane)
-        return lease is not None and event.i_event > lease.position
+        """Whether the event lies in a lane of ours and was not read before."""
+        lane = event.lane
+        return event.i_event > self._read.get(lane, event.i_event) and lane not in self._limits
 
     def add(self, item: Item) -> bool:
         """Take an event just read; True if it may be sent now, False if it waits for another."""
@@ -164,8 +233,8 @@ class Window:
         for lane, items in self._lanes.items():
             while items and (items[0].done or items[0].parked):
                 items.popleft()
-            position = items[0].event.i_event - 1 if items else self.read_to
-            position = max(position, self._stored[lane])
+            position = items[0].event.i_event - 1 if items else self._read_so_far(lane)
+            position = max(min(position, self._limits.get(lane, position)), self._stored[lane])
             if position != self._stored[lane] or lane in must:
                 self._stored[lane] = position
                 moved.append(LanePosition(i_handler, lane, position, self._leases[lane].fence))

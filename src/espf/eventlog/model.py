@@ -7,6 +7,7 @@ from espf.events.model import Event
 
 LANES = 64
 """Lanes of a handler: `lane = entity_id % 64`."""
+DAY_US = 86_400_000_000
 
 EntityKey = tuple[str, int]
 """Kind and integer key of an entity: ("account", 1000889)."""
@@ -43,12 +44,24 @@ class HandlerState:
     """Time spent paused or with an open breaker, finished stops only."""
     stopped_since_us: int | None = None
     """When the present stop began."""
+    probe: int = 0
+    """Moves each time an instance claims the next probe of a dead system."""
 
     def stopped_total_us(self, now_us: int) -> int:
         """Time that does not count towards giving up, the present stop included."""
         if self.stopped_since_us is None:
             return self.stopped_us
         return self.stopped_us + max(0, now_us - self.stopped_since_us)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerMove:
+    """A breaker opened or closed; nothing is stored if another instance was quicker."""
+
+    i_handler: int
+    breaker: BreakerState
+    since_us: int | None
+    reason: str | None
 
 
 class Standing(NamedTuple):
@@ -58,6 +71,8 @@ class Standing(NamedTuple):
     """Highest `i_event` below which no event can appear any more."""
     config_version: int
     """Moves with every change of a handler, and when an operator skips or resends events."""
+    state_version: int
+    """Moves when an instance opens or closes a breaker, or claims a probe."""
 
 
 class LaneLease(NamedTuple):
@@ -66,6 +81,52 @@ class LaneLease(NamedTuple):
     lane: int
     position: int
     fence: int
+
+
+class LaneRow(NamedTuple):
+    """A lane as everybody sees it: who owns it, and what moves while the owner lives."""
+
+    i_handler: int
+    lane: int
+    owner: str | None
+    """Token of an instance."""
+    fence: int
+    renewals: int
+
+
+class InstanceRow(NamedTuple):
+    """An instance as it tells of itself. `unable` and `metrics` are JSON."""
+
+    token: str
+    """Its own for each process: two of one name are two."""
+    name: str
+    host: str
+    pid: int
+    service_ip: str | None
+    version: str
+    started_us: int
+    beat_us: int
+    unable: str
+    metrics: str
+
+
+class InstanceBeat(NamedTuple):
+    """What others need of an instance: it lives while `beats` moves."""
+
+    token: str
+    beats: int
+    unable: str
+    """JSON array of the handlers' keys that it could not start."""
+
+
+class TokenWish(NamedTuple):
+    """What an instance asks of a handler's bucket."""
+
+    wanted: float
+    returned: float
+    """Tokens given before and not used: they go back."""
+    rate: float
+    burst: int
 
 
 class Batch(NamedTuple):
@@ -168,7 +229,7 @@ class Settlement:
     repark: list[ParkRow] = field(default_factory=list)
     unpark: list[UnparkRow] = field(default_factory=list)
     positions: list[LanePosition] = field(default_factory=list)
-    states: list[tuple[int, HandlerState]] = field(default_factory=list)
+    breakers: list[BreakerMove] = field(default_factory=list)
     release: list[tuple[int, int]] = field(default_factory=list)
     """(i_handler, since_us): what parked since then is due now, its outage being over."""
 
@@ -183,7 +244,7 @@ class Settlement:
             or self.repark
             or self.unpark
             or self.positions
-            or self.states
+            or self.breakers
             or self.release
         )
 
@@ -197,7 +258,7 @@ class Settlement:
             repark=[row for row in self.repark if row.i_handler == i_handler],
             unpark=[row for row in self.unpark if row.i_handler == i_handler],
             positions=[row for row in self.positions if row.i_handler == i_handler],
-            states=[row for row in self.states if row[0] == i_handler],
+            breakers=[row for row in self.breakers if row.i_handler == i_handler],
             release=[row for row in self.release if row[0] == i_handler],
             skipped=[row for row in self.skipped if row[0] == i_handler],
         )

@@ -4,7 +4,7 @@ The port assumes no SQL transaction across lanes beyond `settle`, whose parts ar
 each handler and lane, so that a distributed log can stand behind it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from espf.eventlog.model import (
@@ -12,9 +12,13 @@ from espf.eventlog.model import (
     DueEvents,
     HandlerRow,
     HandlerState,
+    InstanceBeat,
+    InstanceRow,
     LaneLease,
+    LaneRow,
     Settlement,
     Standing,
+    TokenWish,
 )
 from espf.events.model import Event
 
@@ -22,11 +26,14 @@ from espf.events.model import Event
 class EventLog(Protocol):
     """Reading lanes and settling them. Every method raises StorageError, never a driver's error."""
 
-    def changed(self) -> bool:
-        """Whether anything was committed since the last call. Cheap: asked 50 times a second."""
+    exclusive: bool
+    """No other instance works on this database while this one does: its lanes need no renewal."""
 
-    async def standing(self) -> Standing:
-        """How far the log may be read, and the version of the handlers' configuration."""
+    async def poll(self) -> Standing | None:
+        """Where the log stands; None if nothing moved since the last call. Asked 50 times a second.
+
+        After an error the next call tells where it stands in any case.
+        """
 
     async def handlers(self) -> list[HandlerRow]:
         """All handlers, by name."""
@@ -34,33 +41,78 @@ class EventLog(Protocol):
     async def state(self, i_handler: int) -> HandlerState:
         """Breaker and stopped time of a handler."""
 
-    async def take_lanes(self, i_handler: int, instance: str) -> list[LaneLease]:
-        """Take over the handler's lanes; whoever settles with an older fence gets LeaseLost."""
+    async def claim_probe(self, i_handler: int, seen: int) -> bool:
+        """Whether the next probe is ours: it is if `HandlerState.probe` is still what we saw."""
 
-    async def settled_above(self, i_handler: int, position: int) -> frozenset[int]:
-        """Events above the lowest cursor that were settled before a restart."""
+    # ---- instances and lanes ----
 
-    async def read(self, i_handler: int, after: int, upto: int, limit: int) -> Batch:
-        """Subscribed events with `after < i_event <= upto`, at most `limit`."""
+    async def beat(self, me: InstanceRow) -> list[InstanceBeat]:
+        """Say that this instance lives, and what there is of others."""
+
+    async def leave(self, token: str) -> None:
+        """Take the instance off the list, for one that stops; what it owned is free."""
+
+    async def lanes(self) -> list[LaneRow]:
+        """Every lane of every handler."""
+
+    async def take_lanes(
+        self, i_handler: int, owner: str, seen: Collection[LaneRow]
+    ) -> list[LaneLease]:
+        """Own those of the lanes that are still as they were seen. Their fence moves.
+
+        Whoever settles with an older fence gets LeaseLost. Attempts that the last owner left in the
+        middle are due again.
+        """
+
+    async def renew_lanes(self, owner: str) -> list[LaneRow]:
+        """Show that the owner lives; returns all its lanes."""
+
+    async def release_lanes(
+        self, i_handler: int, owner: str, leases: Collection[LaneLease]
+    ) -> None:
+        """Give lanes back, if they are still ours."""
+
+    # ---- reading ----
+
+    async def settled_above(self, i_handler: int, leases: Sequence[LaneLease]) -> frozenset[int]:
+        """Events of these lanes above their cursors that are settled or parked already."""
+
+    async def read(
+        self, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
+    ) -> Batch:
+        """Subscribed events of the lanes with `after < i_event <= upto`, at most `limit`."""
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""
 
     async def due(
-        self, i_handler: int, now_us: int, limit: int, exclude: Collection[int], *, early: bool
+        self,
+        i_handler: int,
+        now_us: int,
+        limit: int,
+        exclude: Collection[int],
+        lanes: Collection[int],
+        *,
+        early: bool,
     ) -> DueEvents:
         """Parked events whose time has come, oldest first; `early`: those still waiting, too."""
 
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""
 
-    async def settle(self, settlement: Settlement) -> None:
-        """Record it durably. Raises LeaseLost, and records nothing, if a fence does not fit."""
+    # ---- writing ----
 
-    async def draw_tokens(
-        self, i_handler: int, wanted: float, rate: float, burst: int, now_us: int
-    ) -> float:
-        """Take up to `wanted` tokens from the handler's bucket; returns how many it gave."""
+    async def settle(self, settlement: Settlement) -> None:
+        """Record it durably. Raises LeaseLost, and records nothing, if a fence does not fit.
+
+        May be repeated after a StorageError: what was stored nevertheless is not stored twice.
+        """
+
+    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> float:
+        """Take up to `wish.wanted` tokens from the handler's bucket; returns how many it gave.
+
+        In no second does it give more than `wish.burst` (domain, 2.2).
+        """
 
     async def close(self) -> None:
         """Give up the connections."""

@@ -3,7 +3,7 @@
 A handler type is found by entry point (group `espf.handlers`); ours come the same way as anyone's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -87,6 +87,11 @@ class Attempt(NamedTuple):
     iteration: Iteration
 
 
+def always() -> bool:
+    """For a handler that shares its lanes with nobody."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
     """What the engine gives a handler that it starts."""
@@ -96,6 +101,8 @@ class HandlerContext:
     clock: Clock
     service_ip: str | None = None
     """Source address of the requests, or None for the system's choice."""
+    may_send: Callable[[], bool] = always
+    """To be asked right before a request leaves, if time may have passed since `deliver` began."""
 
 
 class Handler(Protocol):

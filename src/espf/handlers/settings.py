@@ -79,6 +79,11 @@ class HandlerSettings(BaseModel):
         return self.concurrency
 
     @property
+    def leased_whole(self) -> bool:
+        """Whether one instance has all lanes: `in_flight` then holds for the fleet."""
+        return True
+
+    @property
     def token_rate(self) -> float | None:
         """Deliveries a second over the whole fleet, or None for no limit."""
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from espf.eventlog.model import HandlerRow, HandlerState
+from espf.eventlog.model import BreakerState, HandlerRow, HandlerState
 
 
 def handler_row(row: tuple[Any, ...], event_types: Iterable[str]) -> HandlerRow:
@@ -27,4 +27,5 @@ def handler_state(row: tuple[Any, ...] | None) -> HandlerState:
     """The state from a row of the statement `state`; the default where there is none."""
     if row is None:
         return HandlerState()
-    return HandlerState("open" if row[0] == "open" else "closed", row[1], row[2], row[3], row[4])
+    breaker: BreakerState = "open" if row[0] == "open" else "closed"
+    return HandlerState(breaker, row[1], row[2], row[3], row[4], row[5])

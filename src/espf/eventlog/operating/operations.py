@@ -76,7 +76,12 @@ class SessionOperations:
             session.run("lock_configuration")
             storing.require(session, name)
             bound = {"name": name, "wanted": int(paused), "now_us": self._clock.now_us()}
-            changed = session.run("set_paused", bound).fetchone() is not None
+            row = session.run("set_paused", bound).fetchone()
+            changed = row is not None
+            if changed:  # the time stopped does not count towards giving up
+                counting = "start_counting" if paused else "stop_counting"
+                session.run(counting, {**bound, "i_handler": row[0]})
+                session.run("bump_state_version")
             storing.publish(session)
         return changed
 

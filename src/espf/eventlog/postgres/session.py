@@ -36,7 +36,7 @@ class PostgresSession:
 
     def _execute(self, text: str, bound: Mapping[str, object]) -> Rows:
         try:
-            return self.connection.execute(text, bound)  # type: ignore[arg-type, return-value]
+            return self.connection.execute(text, bound)
         except psycopg.Error as error:
             raise storage_error(error, self._url) from error
 

@@ -18,3 +18,149 @@ SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint);
 
 -- name: furthest_cursor
 SELECT coalesce(max(position), 0) FROM lane_cursor;
+
+-- name: poll
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END,
+    (SELECT value FROM espf_meta WHERE name = 'config_version'),
+    (SELECT value FROM espf_meta WHERE name = 'state_version'),
+    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)
+FROM event_i_event_seq;
+
+-- The snapshot is older than the mark: when it has nothing open below it, nothing is.
+-- name: mark_and_oldest
+SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint),
+    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint);
+
+-- name: bucket
+SELECT tokens, tokens_us, grants,
+    CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
+FROM handler_state WHERE i_handler = :i_handler FOR UPDATE;
+
+-- Lanes that a transaction holds at this moment have an owner who lives.
+-- name: take_lanes
+UPDATE lane_cursor SET owner = :owner, fence = fence + 1, renewals = renewals + 1
+WHERE i_handler = :i_handler AND bulk = 0 AND lane IN (
+    SELECT c.lane FROM lane_cursor AS c
+    JOIN json_to_recordset(CAST(:seen AS json)) AS s (lane bigint, fence bigint, renewals bigint)
+        ON s.lane = c.lane AND s.fence = c.fence AND s.renewals = c.renewals
+    WHERE c.i_handler = :i_handler AND c.bulk = 0
+    ORDER BY c.lane FOR UPDATE OF c SKIP LOCKED
+)
+RETURNING lane, position, fence;
+
+-- A crash left these in the middle of an attempt: whoever takes the lanes tries them again, or,
+-- if an operator has an earlier one of the entity sent again, after that one.
+-- name: reset_in_progress
+UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+) THEN NULL ELSE CAST(:now_us AS bigint) END
+WHERE i_handler = :i_handler AND in_progress = 1
+  AND lane = ANY(CAST(:lanes AS bigint[]));
+
+-- name: renew_lanes
+UPDATE lane_cursor SET renewals = renewals + 1 WHERE owner = :owner AND bulk = 0
+RETURNING i_handler, lane, owner, fence, renewals;
+
+-- name: release_lanes
+UPDATE lane_cursor AS c SET owner = NULL
+FROM json_to_recordset(CAST(:leases AS json)) AS s (lane bigint, fence bigint)
+WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.owner = :owner
+  AND c.lane = s.lane AND c.fence = s.fence;
+
+-- name: read
+SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
+FROM event
+WHERE i_event > :after AND i_event <= :upto
+  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
+  AND event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
+ORDER BY i_event LIMIT :limit;
+
+-- name: parked_keys
+SELECT DISTINCT entity, entity_id FROM parked
+WHERE i_handler = :i_handler AND entity_id = ANY(CAST(:entity_ids AS bigint[]));
+
+-- name: due
+SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
+    e.has_sim, e.caused_by, d.attempts, d.probes, d.due_us, d.first_attempt_us, d.stopped_base_us,
+    d.coalesced
+FROM (
+    SELECT i_event, attempts, probes, due_us, first_attempt_us, stopped_base_us, coalesced
+    FROM parked
+    WHERE i_handler = :i_handler AND due_us <= :upto_us
+      AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
+      AND i_event <> ALL(CAST(:exclude AS bigint[]))
+    ORDER BY due_us, i_event LIMIT :limit
+) AS d JOIN event AS e ON e.i_event = d.i_event
+ORDER BY d.due_us, d.i_event;
+
+-- ---- One settlement is one script of these, with literals ----
+
+-- name: move_cursors
+UPDATE lane_cursor AS c SET position = m.position
+FROM json_to_recordset(CAST(:positions AS json))
+    AS m (i_handler bigint, lane bigint, position bigint, fence bigint)
+WHERE c.i_handler = m.i_handler AND c.bulk = 0 AND c.lane = m.lane AND c.fence = m.fence
+  AND c.owner = :owner;
+
+-- name: record_attempts
+COPY attempt (
+    i_handler, i_event, attempt, outcome, status, started_us, duration_us, code, reason, request,
+    answer, instance
+) FROM STDIN;
+
+-- name: unpark_all
+DELETE FROM parked AS p
+USING json_to_recordset(CAST(:rows AS json)) AS u (i_handler bigint, i_event bigint)
+WHERE p.i_handler = u.i_handler AND p.i_event = u.i_event;
+
+-- name: activate_all
+UPDATE parked AS p SET due_us = CAST(:now_us AS bigint)
+FROM (
+    SELECT DISTINCT u.i_handler, (
+        SELECT min(n.i_event) FROM parked AS n
+        WHERE n.i_handler = u.i_handler AND n.entity_id = u.entity_id AND n.entity = u.entity
+    ) AS i_event
+    FROM json_to_recordset(CAST(:rows AS json))
+        AS u (i_handler bigint, entity text, entity_id bigint)
+) AS first
+WHERE p.i_handler = first.i_handler AND p.i_event = first.i_event
+  AND p.due_us IS NULL AND p.in_progress = 0;
+
+-- An event goes behind an earlier parked one of its entity, in the table or among these rows.
+-- name: park_all
+INSERT INTO parked (
+    i_handler, i_event, entity, entity_id, lane, attempts, probes, in_progress, due_us, parked_us,
+    first_attempt_us, stopped_base_us, coalesced, reason
+)
+SELECT r.i_handler, r.i_event, r.entity, r.entity_id, r.lane, r.attempts, r.probes, r.in_progress,
+    CASE WHEN row_number() OVER (
+        PARTITION BY r.i_handler, r.entity, r.entity_id ORDER BY r.i_event
+    ) > 1 OR EXISTS (
+        SELECT 1 FROM parked AS earlier
+        WHERE earlier.i_handler = r.i_handler AND earlier.entity_id = r.entity_id
+          AND earlier.entity = r.entity AND earlier.i_event < r.i_event
+    ) THEN NULL ELSE r.due_us END,
+    r.parked_us, r.first_attempt_us, r.stopped_base_us, r.coalesced, r.reason
+FROM json_to_recordset(CAST(:rows AS json)) AS r (
+    i_handler bigint, i_event bigint, entity text, entity_id bigint, lane bigint, attempts bigint,
+    probes bigint, in_progress bigint, due_us bigint, parked_us bigint, first_attempt_us bigint,
+    stopped_base_us bigint, coalesced bigint, reason text
+)
+ON CONFLICT (i_handler, i_event) DO NOTHING;
+
+-- No row: an operator skipped the event while its attempt was under way.
+-- name: repark_all
+UPDATE parked AS p SET attempts = r.attempts, probes = r.probes, in_progress = r.in_progress,
+    due_us = r.due_us, parked_us = r.parked_us, first_attempt_us = r.first_attempt_us,
+    stopped_base_us = r.stopped_base_us, coalesced = r.coalesced, reason = r.reason
+FROM json_to_recordset(CAST(:rows AS json)) AS r (
+    i_handler bigint, i_event bigint, attempts bigint, probes bigint, in_progress bigint,
+    due_us bigint, parked_us bigint, first_attempt_us bigint, stopped_base_us bigint,
+    coalesced bigint, reason text
+)
+WHERE p.i_handler = r.i_handler AND p.i_event = r.i_event;
+
+-- name: settlement_fate
+SELECT pg_xact_status(CAST(CAST(:transaction AS text) AS xid8));

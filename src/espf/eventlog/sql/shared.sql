@@ -14,34 +14,53 @@ FROM handler ORDER BY name;
 SELECT event_type FROM subscription WHERE i_handler = :i_handler;
 
 -- name: state
-SELECT breaker, breaker_since_us, breaker_reason, stopped_us, stopped_since_us
+SELECT breaker, breaker_since_us, breaker_reason, stopped_us, stopped_since_us, probe
 FROM handler_state WHERE i_handler = :i_handler;
 
--- name: take_lanes
-UPDATE lane_cursor SET owner = :instance, fence = fence + 1, renewals = renewals + 1
-WHERE i_handler = :i_handler AND bulk = 0
-RETURNING lane, position, fence;
+-- name: lanes
+SELECT i_handler, lane, owner, fence, renewals FROM lane_cursor WHERE bulk = 0;
 
--- A crash left these in the middle of an attempt: whoever takes the lanes tries them again, or,
--- if an operator has an earlier one of the entity sent again, after that one.
--- name: reset_in_progress
-UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
-    SELECT 1 FROM parked AS earlier
-    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
-      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
-) THEN NULL ELSE CAST(:now_us AS bigint) END
-WHERE i_handler = :i_handler AND in_progress = 1;
+-- name: forget_instance
+DELETE FROM instance WHERE token = :token;
+
+-- name: free_lanes
+UPDATE lane_cursor SET owner = NULL WHERE owner = :token;
+
+-- name: beat
+INSERT INTO instance (token, name, host, pid, service_ip, version, started_us, beat_us, beats,
+    unable, metrics)
+VALUES (:token, :name, :host, :pid, :service_ip, :version, :started_us, :beat_us, 1, :unable,
+    :metrics)
+ON CONFLICT (token) DO UPDATE SET beat_us = excluded.beat_us, beats = instance.beats + 1,
+    unable = excluded.unable, metrics = excluded.metrics;
+
+-- name: beats
+SELECT token, beats, unable FROM instance ORDER BY token;
+
+-- Those that nobody heard of for a day, by the clock of whoever asks.
+-- name: forget_the_dead
+DELETE FROM instance WHERE beat_us < :before_us;
+
+-- name: bump_state_version
+UPDATE espf_meta SET value = value + 1 WHERE name = 'state_version';
+
+-- name: claim_probe
+UPDATE handler_state SET probe = probe + 1 WHERE i_handler = :i_handler AND probe = :seen
+RETURNING probe;
 
 -- Reading never runs further ahead of the lowest cursor than this; without the bound a handler
 -- far behind would look at every attempt of the others.
 -- name: settled_above
 SELECT DISTINCT i_event FROM attempt
-WHERE i_event > :position AND i_event <= :position + 65536 AND i_handler = :i_handler
-  AND status IN ('finished', 'failed', 'skipped');
+WHERE i_handler = :i_handler AND i_event > CAST(:position AS bigint)
+  AND i_event <= CAST(:position AS bigint) + 65536
+  AND status IN ('finished', 'failed', 'skipped')
+  AND i_attempt > (SELECT replayed FROM handler_state WHERE i_handler = :i_handler);
 
 -- name: parked_above
 SELECT i_event FROM parked
-WHERE i_handler = :i_handler AND i_event > :position AND i_event <= :position + 65536;
+WHERE i_handler = :i_handler AND i_event > CAST(:position AS bigint)
+  AND i_event <= CAST(:position AS bigint) + 65536;
 
 -- name: has_parked
 SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler);
@@ -61,30 +80,6 @@ SELECT min(i_event) FROM (
     ORDER BY i_event LIMIT 1000
 ) AS later WHERE event_type = :event_type;
 
--- The event goes behind an earlier parked one of its entity, whatever its own due time.
--- name: park
-INSERT INTO parked (
-    i_handler, i_event, entity, entity_id, lane, attempts, probes, in_progress, due_us, parked_us,
-    first_attempt_us, stopped_base_us, coalesced, reason
-)
-SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in_progress,
-    CASE WHEN EXISTS (
-        SELECT 1 FROM parked AS earlier
-        WHERE earlier.i_handler = :i_handler AND earlier.entity_id = :entity_id
-          AND earlier.entity = :entity AND earlier.i_event < :i_event
-    ) THEN NULL ELSE CAST(:due_us AS bigint) END,
-    :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason;
-
--- No row: an operator skipped the event while its attempt was under way.
--- name: repark
-UPDATE parked SET attempts = :attempts, probes = :probes, in_progress = :in_progress,
-    due_us = :due_us, parked_us = :parked_us, first_attempt_us = :first_attempt_us,
-    stopped_base_us = :stopped_base_us, coalesced = :coalesced, reason = :reason
-WHERE i_handler = :i_handler AND i_event = :i_event;
-
--- name: unpark
-DELETE FROM parked WHERE i_handler = :i_handler AND i_event = :i_event;
-
 -- name: activate_next
 UPDATE parked SET due_us = :now_us
 WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND i_event = (
@@ -92,20 +87,37 @@ WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND i_event 
     WHERE next.i_handler = :i_handler AND next.entity_id = :entity_id AND next.entity = :entity
 );
 
--- name: set_state
-UPDATE handler_state SET breaker = :breaker, breaker_since_us = :since_us,
-    breaker_reason = :reason, stopped_us = :stopped_us, stopped_since_us = :stopped_since_us
+-- name: open_breaker
+UPDATE handler_state SET breaker = 'open', breaker_since_us = :since_us, breaker_reason = :reason,
+    stopped_since_us = coalesce(stopped_since_us, CAST(:now_us AS bigint))
+WHERE i_handler = :i_handler AND breaker = 'closed';
+
+-- The time stopped is over, unless an operator paused the handler.
+-- name: close_breaker
+UPDATE handler_state SET breaker = 'closed', breaker_since_us = NULL, breaker_reason = NULL
+WHERE i_handler = :i_handler AND breaker = 'open';
+
+-- name: stop_counting
+UPDATE handler_state
+SET stopped_us = stopped_us + CASE WHEN stopped_since_us < CAST(:now_us AS bigint)
+        THEN CAST(:now_us AS bigint) - stopped_since_us ELSE 0 END,
+    stopped_since_us = NULL
+WHERE i_handler = :i_handler AND breaker = 'closed' AND stopped_since_us IS NOT NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM handler WHERE handler.i_handler = handler_state.i_handler AND handler.paused = 1
+  );
+
+-- name: start_counting
+UPDATE handler_state SET stopped_since_us = coalesce(stopped_since_us, CAST(:now_us AS bigint))
 WHERE i_handler = :i_handler;
 
 -- name: release
 UPDATE parked SET due_us = :now_us
 WHERE i_handler = :i_handler AND due_us > :now_us AND parked_us >= :since_us;
 
--- name: bucket
-SELECT tokens, tokens_us FROM handler_state WHERE i_handler = :i_handler;
-
 -- name: set_bucket
-UPDATE handler_state SET tokens = :tokens, tokens_us = :now_us WHERE i_handler = :i_handler;
+UPDATE handler_state SET tokens = :tokens, tokens_us = :tokens_us, grants = :grants
+WHERE i_handler = :i_handler;
 
 -- name: skip_done
 DELETE FROM skip_request WHERE i_handler = :i_handler AND i_event = :i_event;

@@ -2,7 +2,8 @@
 
 -- name: standing
 SELECT (SELECT coalesce(max(i_event), 0) FROM event),
-    (SELECT value FROM espf_meta WHERE name = 'config_version');
+    (SELECT value FROM espf_meta WHERE name = 'config_version'),
+    (SELECT value FROM espf_meta WHERE name = 'state_version');
 
 -- name: horizon
 SELECT coalesce(max(i_event), 0) FROM event;
@@ -11,10 +12,42 @@ SELECT coalesce(max(i_event), 0) FROM event;
 -- name: lock_configuration
 SELECT 1;
 
+-- name: bucket
+SELECT tokens, tokens_us, grants FROM handler_state WHERE i_handler = :i_handler;
+
+-- name: take_lanes
+UPDATE lane_cursor SET owner = :owner, fence = fence + 1, renewals = renewals + 1
+WHERE i_handler = :i_handler AND bulk = 0
+  AND (lane, fence, renewals) IN (
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:seen)
+  )
+RETURNING lane, position, fence;
+
+-- A crash left these in the middle of an attempt: whoever takes the lanes tries them again, or,
+-- if an operator has an earlier one of the entity sent again, after that one.
+-- name: reset_in_progress
+UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+) THEN NULL ELSE CAST(:now_us AS bigint) END
+WHERE i_handler = :i_handler AND in_progress = 1
+  AND lane IN (SELECT value FROM json_each(:lanes));
+
+-- name: renew_lanes
+UPDATE lane_cursor SET renewals = renewals + 1 WHERE owner = :owner AND bulk = 0
+RETURNING i_handler, lane, owner, fence, renewals;
+
+-- name: release_lanes
+UPDATE lane_cursor SET owner = NULL
+WHERE i_handler = :i_handler AND bulk = 0 AND owner = :owner
+  AND (lane, fence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:leases));
+
 -- name: read
 SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
 FROM event
 WHERE i_event > :after AND i_event <= :upto
+  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
   AND event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
 ORDER BY i_event LIMIT :limit;
 
@@ -30,9 +63,34 @@ FROM (
     SELECT i_event, attempts, probes, due_us, first_attempt_us, stopped_base_us, coalesced
     FROM parked
     WHERE i_handler = :i_handler AND due_us <= :upto_us
+      AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
       AND i_event NOT IN (SELECT value FROM json_each(:exclude))
     ORDER BY due_us, i_event LIMIT :limit
 ) AS d JOIN event AS e ON e.i_event = d.i_event;
+
+-- The event goes behind an earlier parked one of its entity, whatever its own due time.
+-- name: park
+INSERT INTO parked (
+    i_handler, i_event, entity, entity_id, lane, attempts, probes, in_progress, due_us, parked_us,
+    first_attempt_us, stopped_base_us, coalesced, reason
+)
+SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in_progress,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM parked AS earlier
+        WHERE earlier.i_handler = :i_handler AND earlier.entity_id = :entity_id
+          AND earlier.entity = :entity AND earlier.i_event < :i_event
+    ) THEN NULL ELSE CAST(:due_us AS bigint) END,
+    :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason;
+
+-- No row: an operator skipped the event while its attempt was under way.
+-- name: repark
+UPDATE parked SET attempts = :attempts, probes = :probes, in_progress = :in_progress,
+    due_us = :due_us, parked_us = :parked_us, first_attempt_us = :first_attempt_us,
+    stopped_base_us = :stopped_base_us, coalesced = :coalesced, reason = :reason
+WHERE i_handler = :i_handler AND i_event = :i_event;
+
+-- name: unpark
+DELETE FROM parked WHERE i_handler = :i_handler AND i_event = :i_event;
 
 -- name: move_cursors
 UPDATE lane_cursor SET position = moved.position
@@ -43,7 +101,7 @@ FROM (
 ) AS moved
 WHERE lane_cursor.i_handler = moved.i_handler AND lane_cursor.bulk = 0
   AND lane_cursor.lane = moved.lane AND lane_cursor.fence = moved.fence
-  AND lane_cursor.owner = :instance;
+  AND lane_cursor.owner = :owner;
 
 -- name: record_attempts
 INSERT INTO attempt (

@@ -2,23 +2,31 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
+
 from espf.clock import Clock
 from espf.eventlog.model import (
+    DAY_US,
+    LANES,
     Batch,
     DueEvents,
     HandlerRow,
     HandlerState,
+    InstanceBeat,
+    InstanceRow,
     LaneLease,
+    LaneRow,
     Settlement,
     Standing,
+    TokenWish,
 )
 from espf.eventlog.sqlite import reading, settling
-from espf.eventlog.sqlite.connection import connect, storage_error, translated
+from espf.eventlog.sqlite.connection import connect, translated
 from espf.eventlog.sqlite.writing import Writer
 from espf.events.model import Event
 
@@ -31,6 +39,9 @@ class SqliteEventLog:
     Raises StorageError when opened on a file that is missing or of another version.
     """
 
+    exclusive = True
+    """One engine works on a file; `espf.enginelock` sees to it."""
+
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
@@ -40,19 +51,16 @@ class SqliteEventLog:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="espf-read")
         self._seen_version = -1
 
-    def changed(self) -> bool:
-        """Whether anything was committed since the last call, by anyone, ourselves included."""
-        try:
+    async def poll(self) -> Standing | None:
+        """Where the log stands; SQLite commits in the order of `i_event`, so to its end."""
+        with translated(self._path):
             version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error as error:
-            raise storage_error(error, self._path) from error
-        moved = version != self._seen_version
-        self._seen_version = version
-        return moved
-
-    async def standing(self) -> Standing:
-        """How far the log may be read: SQLite commits in the order of `i_event`, so to its end."""
-        return self._read(reading.standing)
+            if version == self._seen_version:
+                return None
+            self._seen_version = -1  # until it is read
+            standing = self._read(reading.standing)
+            self._seen_version = version
+        return standing
 
     async def handlers(self) -> list[HandlerRow]:
         """All handlers, by name."""
@@ -62,35 +70,72 @@ class SqliteEventLog:
         """Breaker and stopped time of a handler."""
         return self._read(lambda reader: reading.state(reader, i_handler))
 
-    async def take_lanes(self, i_handler: int, instance: str) -> list[LaneLease]:
-        """Take over all the handler's lanes; attempts that a crash cut short are due again."""
+    async def claim_probe(self, i_handler: int, seen: int) -> bool:
+        """Whether the next probe is ours."""
+        return await self._writer.run(lambda w: settling.claim_probe(w, i_handler, seen))
+
+    async def beat(self, me: InstanceRow) -> list[InstanceBeat]:
+        """Say that this instance lives, and what there is of others."""
+        before_us = me.beat_us - DAY_US
+        return await self._writer.run(lambda w: settling.beat(w, me, before_us))
+
+    async def leave(self, token: str) -> None:
+        """Take the instance off the list; what it owned is free."""
+        await self._writer.run(lambda w: settling.leave(w, token))
+
+    async def lanes(self) -> list[LaneRow]:
+        """Every lane of every handler."""
+        return self._read(reading.lanes)
+
+    async def take_lanes(
+        self, i_handler: int, owner: str, seen: Collection[LaneRow]
+    ) -> list[LaneLease]:
+        """Own the lanes that are as they were seen; attempts that a crash cut short are due."""
         now_us = self._clock.now_us()
         return await self._writer.run(
-            lambda writer: settling.take_lanes(writer, i_handler, instance, now_us)
+            lambda w: settling.take_lanes(w, i_handler, owner, seen, now_us)
         )
 
-    async def settled_above(self, i_handler: int, position: int) -> frozenset[int]:
+    async def renew_lanes(self, owner: str) -> list[LaneRow]:
+        """Show that the owner lives; returns all its lanes."""
+        return await self._writer.run(lambda w: settling.renew_lanes(w, owner))
+
+    async def release_lanes(
+        self, i_handler: int, owner: str, leases: Collection[LaneLease]
+    ) -> None:
+        """Give lanes back, if they are still ours."""
+        await self._writer.run(lambda w: settling.release_lanes(w, i_handler, owner, leases))
+
+    async def settled_above(self, i_handler: int, leases: Sequence[LaneLease]) -> frozenset[int]:
         """Events above the lowest cursor that are settled or parked already."""
-        return await self._read_much(
-            lambda reader: reading.settled_above(reader, i_handler, position)
-        )
+        return await self._read_much(lambda r: reading.settled_above(r, i_handler, leases))
 
-    async def read(self, i_handler: int, after: int, upto: int, limit: int) -> Batch:
-        """Subscribed events with `after < i_event <= upto`, at most `limit`."""
-        return self._read(lambda reader: reading.read_batch(reader, i_handler, after, upto, limit))
+    async def read(
+        self, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
+    ) -> Batch:
+        """Subscribed events of the lanes with `after < i_event <= upto`, at most `limit`."""
+        given = _listed(lanes)
+        return self._read(lambda r: reading.read_batch(r, i_handler, after, upto, limit, given))
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""
         return self._read(lambda reader: reading.skips(reader, i_handler, after, upto))
 
     async def due(
-        self, i_handler: int, now_us: int, limit: int, exclude: Collection[int], *, early: bool
+        self,
+        i_handler: int,
+        now_us: int,
+        limit: int,
+        exclude: Collection[int],
+        lanes: Collection[int],
+        *,
+        early: bool,
     ) -> DueEvents:
         """Parked events whose time has come, oldest first; `early`: those still waiting, too."""
         upto_us = 2**62 if early else now_us
-        left_out = list(exclude)
+        left_out, given = list(exclude), _listed(lanes)
         return self._read(
-            lambda reader: reading.due(reader, i_handler, now_us, upto_us, limit, left_out)
+            lambda r: reading.due(r, i_handler, now_us, upto_us, limit, left_out, given)
         )
 
     async def successor(self, event: Event, upto: int) -> int | None:
@@ -101,13 +146,9 @@ class SqliteEventLog:
         """Record it in one transaction. Raises LeaseLost, recording nothing, on a foreign fence."""
         await self._writer.run(lambda writer: settling.settle(writer, settlement))
 
-    async def draw_tokens(
-        self, i_handler: int, wanted: float, rate: float, burst: int, now_us: int
-    ) -> float:
-        """Take up to `wanted` tokens from the handler's bucket; returns how many it gave."""
-        return await self._writer.run(
-            lambda writer: settling.draw_tokens(writer, i_handler, wanted, rate, burst, now_us)
-        )
+    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> float:
+        """Take up to `wish.wanted` tokens from the handler's bucket; returns how many it gave."""
+        return await self._writer.run(lambda w: settling.draw_tokens(w, i_handler, wish, now_us))
 
     async def close(self) -> None:
         """Finish what the threads are doing and close the connections."""
@@ -126,3 +167,8 @@ class SqliteEventLog:
         return await asyncio.get_running_loop().run_in_executor(
             self._reading, lambda: self._read(work)
         )
+
+
+def _listed(lanes: Collection[int]) -> str | None:
+    """Lanes as a statement takes them; None for all of them, which needs no looking."""
+    return None if len(lanes) == LANES else orjson.dumps(list(lanes)).decode()

@@ -1,6 +1,7 @@
 """What the engine reads: short ranges by an index, on the event loop."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,9 +11,12 @@ from espf.eventlog.model import (
     DueEvents,
     HandlerRow,
     HandlerState,
+    LaneLease,
+    LaneRow,
     ParkedEvent,
     Standing,
 )
+from espf.eventlog.operating.handlers import handler_row, handler_state
 from espf.eventlog.statements import statements
 from espf.events.model import Event
 
@@ -28,47 +32,45 @@ def standing(reader: sqlite3.Connection) -> Standing:
 def handlers(reader: sqlite3.Connection) -> list[HandlerRow]:
     """All handlers with the types they are subscribed to, by name."""
     return [
-        HandlerRow(
-            i_handler=row[0],
-            name=_text(row[1]),
-            type=_text(row[2]),
-            enabled=bool(row[3]),
-            paused=bool(row[4]),
-            keep_events=bool(row[5]),
-            options=orjson.loads(row[6]),
-            subscriptions=tuple(orjson.loads(row[7])),
-            event_types=frozenset(
-                _text(name)
-                for (name,) in reader.execute(_SQL["subscriptions"], {"i_handler": row[0]})
-            ),
+        handler_row(
+            row, [name for (name,) in _rows(reader, _SQL["subscriptions"], {"i_handler": row[0]})]
         )
-        for row in reader.execute(_SQL["handlers"]).fetchall()
+        for row in _rows(reader, _SQL["handlers"], {})
     ]
 
 
 def state(reader: sqlite3.Connection, i_handler: int) -> HandlerState:
     """Breaker and stopped time; the default for a handler that has none stored."""
-    row = reader.execute(_SQL["state"], {"i_handler": i_handler}).fetchone()
-    if row is None:
-        return HandlerState()
-    breaker = "open" if _text(row[0]) == "open" else "closed"
-    reason = None if row[2] is None else _text(row[2])
-    return HandlerState(breaker, row[1], reason, row[3], row[4])  # type: ignore[arg-type]
+    rows = _rows(reader, _SQL["state"], {"i_handler": i_handler})
+    return handler_state(rows[0] if rows else None)
 
 
-def settled_above(reader: sqlite3.Connection, i_handler: int, position: int) -> frozenset[int]:
-    """Events above `position` that the attempt log shows as settled, or that are parked."""
-    bound = {"i_handler": i_handler, "position": position}
+def lanes(reader: sqlite3.Connection) -> list[LaneRow]:
+    """Every lane of every handler."""
+    return [LaneRow._make(row) for row in _rows(reader, _SQL["lanes"], {})]
+
+
+def settled_above(
+    reader: sqlite3.Connection, i_handler: int, leases: Sequence[LaneLease]
+) -> frozenset[int]:
+    """Events above the lowest cursor that the attempt log shows as settled, or that are parked."""
+    bound = {"i_handler": i_handler, "position": min(lease.position for lease in leases)}
     rows = reader.execute(_SQL["settled_above"], bound).fetchall()
     rows += reader.execute(_SQL["parked_above"], bound).fetchall()
     return frozenset(i_event for (i_event,) in rows)
 
 
 def read_batch(
-    reader: sqlite3.Connection, i_handler: int, after: int, upto: int, limit: int
+    reader: sqlite3.Connection, i_handler: int, after: int, upto: int, limit: int, lanes: str | None
 ) -> Batch:
     """One batch and what must be known about it, in one snapshot."""
-    bound = {"i_handler": i_handler, "after": after, "upto": upto, "limit": limit}
+    bound = {
+        "i_handler": i_handler,
+        "after": after,
+        "upto": upto,
+        "limit": limit,
+        "lanes": lanes,
+    }
     reader.execute("BEGIN")
     try:
         events = [Event._make(row) for row in _rows(reader, _SQL["read"], bound)]
@@ -107,6 +109,7 @@ def due(
     upto_us: int,
     limit: int,
     exclude: list[int],
+    lanes: str | None,
 ) -> DueEvents:
     """Parked events due up to `upto_us`, and the next due time after `now_us`."""
     bound = {
@@ -114,6 +117,7 @@ def due(
         "upto_us": upto_us,
         "limit": limit,
         "exclude": orjson.dumps(exclude).decode(),
+        "lanes": lanes,
     }
     rows = _rows(reader, _SQL["due"], bound)
     events = [ParkedEvent(Event._make(row[:_EVENT_FIELDS]), *row[_EVENT_FIELDS:]) for row in rows]

@@ -1,14 +1,24 @@
 """What the engine writes, on the writing thread's connection, each call inside one transaction."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
 import orjson
 
 from espf.errors import LeaseLost
-from espf.eventlog.model import AttemptRow, HandlerState, LaneLease, ParkRow, Settlement
+from espf.eventlog.model import (
+    AttemptRow,
+    InstanceBeat,
+    InstanceRow,
+    LaneLease,
+    LaneRow,
+    ParkRow,
+    Settlement,
+    TokenWish,
+)
 from espf.eventlog.statements import statements
+from espf.eventlog.tokens import draw, stored_bucket, to_store
 
 _SQL = statements("sqlite")
 _ROW = "(" + ", ".join("?" * len(AttemptRow._fields)) + ")"
@@ -20,14 +30,56 @@ _INSERTS = {
 
 
 def take_lanes(
-    writer: sqlite3.Connection, i_handler: int, instance: str, now_us: int
+    writer: sqlite3.Connection, i_handler: int, owner: str, seen: Collection[LaneRow], now_us: int
 ) -> list[LaneLease]:
-    """Become the owner of every lane of the handler; the fence of an earlier owner is void."""
+    """Become the owner of the lanes; the fence of an earlier owner is void."""
     rows = writer.execute(
-        _SQL["take_lanes"], {"i_handler": i_handler, "instance": instance}
+        _SQL["take_lanes"],
+        {
+            "i_handler": i_handler,
+            "owner": owner,
+            "seen": _json([(row.lane, row.fence, row.renewals) for row in seen]),
+        },
     ).fetchall()
-    writer.execute(_SQL["reset_in_progress"], {"i_handler": i_handler, "now_us": now_us})
+    taken = {"i_handler": i_handler, "lanes": _json([row[0] for row in rows]), "now_us": now_us}
+    writer.execute(_SQL["reset_in_progress"], taken)
     return [LaneLease(*row) for row in sorted(rows)]
+
+
+def renew_lanes(writer: sqlite3.Connection, owner: str) -> list[LaneRow]:
+    """Move the counters of the owner's lanes."""
+    return [LaneRow._make(row) for row in writer.execute(_SQL["renew_lanes"], {"owner": owner})]
+
+
+def release_lanes(
+    writer: sqlite3.Connection, i_handler: int, owner: str, leases: Collection[LaneLease]
+) -> None:
+    """Give lanes back."""
+    given = _json([(lease.lane, lease.fence) for lease in leases])
+    bound = {"i_handler": i_handler, "owner": owner, "leases": given}
+    writer.execute(_SQL["release_lanes"], bound)
+
+
+def beat(writer: sqlite3.Connection, me: InstanceRow, forget_before_us: int) -> list[InstanceBeat]:
+    """Note that the instance lives; what there is of others."""
+    writer.execute(_SQL["beat"], me._asdict())
+    writer.execute(_SQL["forget_the_dead"], {"before_us": forget_before_us})
+    return [InstanceBeat._make(row) for row in writer.execute(_SQL["beats"]).fetchall()]
+
+
+def leave(writer: sqlite3.Connection, token: str) -> None:
+    """Forget the instance, and free its lanes."""
+    writer.execute(_SQL["free_lanes"], {"token": token})
+    writer.execute(_SQL["forget_instance"], {"token": token})
+
+
+def claim_probe(writer: sqlite3.Connection, i_handler: int, seen: int) -> bool:
+    """Whether the probe number moved by us."""
+    bound = {"i_handler": i_handler, "seen": seen}
+    claimed = writer.execute(_SQL["claim_probe"], bound).fetchone() is not None
+    if claimed:
+        writer.execute(_SQL["bump_state_version"])
+    return claimed
 
 
 def settle(writer: sqlite3.Connection, settlement: Settlement) -> None:
@@ -36,8 +88,7 @@ def settle(writer: sqlite3.Connection, settlement: Settlement) -> None:
     for size, rows in _portions(settlement.attempts):
         writer.execute(_INSERTS[size], list(chain.from_iterable(rows)))
     _change_parked(writer, settlement)
-    for i_handler, state in settlement.states:
-        _set_state(writer, i_handler, state)
+    _move_breakers(writer, settlement)
     for i_handler, since_us in settlement.release:
         bound = {"i_handler": i_handler, "since_us": since_us, "now_us": settlement.now_us}
         writer.execute(_SQL["release"], bound)
@@ -52,7 +103,7 @@ def _move_cursors(writer: sqlite3.Connection, settlement: Settlement) -> None:
         _SQL["move_cursors"],
         {
             "positions": orjson.dumps(settlement.positions, default=tuple).decode(),
-            "instance": settlement.instance,
+            "owner": settlement.instance,
         },
     ).rowcount
     if moved != len(settlement.positions):
@@ -77,18 +128,21 @@ def _bound(row: ParkRow) -> dict[str, object]:
     return row._asdict()
 
 
-def _set_state(writer: sqlite3.Connection, i_handler: int, state: HandlerState) -> None:
-    writer.execute(
-        _SQL["set_state"],
-        {
-            "i_handler": i_handler,
-            "breaker": state.breaker,
-            "since_us": state.since_us,
-            "reason": state.reason,
-            "stopped_us": state.stopped_us,
-            "stopped_since_us": state.stopped_since_us,
-        },
-    )
+def _move_breakers(writer: sqlite3.Connection, settlement: Settlement) -> None:
+    for move in settlement.breakers:
+        bound = {
+            "i_handler": move.i_handler,
+            "since_us": move.since_us,
+            "reason": move.reason,
+            "now_us": settlement.now_us,
+        }
+        if move.breaker == "open":
+            writer.execute(_SQL["open_breaker"], bound)
+        else:
+            writer.execute(_SQL["close_breaker"], bound)
+            writer.execute(_SQL["stop_counting"], bound)
+    if settlement.breakers:
+        writer.execute(_SQL["bump_state_version"])
 
 
 def _portions(rows: Sequence[AttemptRow]) -> Iterator[tuple[int, Sequence[AttemptRow]]]:
@@ -100,18 +154,13 @@ def _portions(rows: Sequence[AttemptRow]) -> Iterator[tuple[int, Sequence[Attemp
             start += size
 
 
-def draw_tokens(
-    writer: sqlite3.Connection, i_handler: int, wanted: float, rate: float, burst: int, now_us: int
-) -> float:
-    """Take up to `wanted` tokens. A clock set back adds none for that time, and makes no debt."""
+def draw_tokens(writer: sqlite3.Connection, i_handler: int, wish: TokenWish, now_us: int) -> float:
+    """Take tokens from the stored bucket."""
     row = writer.execute(_SQL["bucket"], {"i_handler": i_handler}).fetchone()
-    tokens, tokens_us = (None, None) if row is None else row
-    if tokens is None or tokens_us is None:
-        level = float(burst)
-    else:
-        level = min(float(burst), tokens + max(0, now_us - tokens_us) * rate / 1_000_000)
-    given = min(level, wanted)
-    writer.execute(
-        _SQL["set_bucket"], {"i_handler": i_handler, "tokens": level - given, "now_us": now_us}
-    )
+    after, given = draw(stored_bucket(row), wish, now_us)
+    writer.execute(_SQL["set_bucket"], to_store(after, i_handler))
     return given
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -188,6 +188,6 @@ def _client(settings: EventSenderSettings, target: Target, context: HandlerConte
         max_connections=settings.in_flight,
     )
     try:
-        return HttpClient(target, options, context.clock)
+        return HttpClient(target, options, context.clock, context.may_send)
     except ConfigError as error:
         raise HandlerError(str(error)) from error

@@ -196,6 +196,11 @@ class EventSenderSettings(HandlerSettings):
         return self.concurrency * self.window if self.async_mode else self.concurrency
 
     @property
+    def leased_whole(self) -> bool:
+        """In sync mode Concurrency holds for the fleet, so one instance sends (domain, 2.2)."""
+        return not self.async_mode
+
+    @property
     def token_rate(self) -> float | None:
         """Requests a second over the whole fleet; None in sync mode, which has no bucket."""
         return self.token_refill if self.async_mode else None

@@ -1,0 +1,112 @@
+"""What the engine reads: short ranges by an index, several statements in one round trip."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from espf.eventlog.model import (
+    LANES,
+    Batch,
+    DueEvents,
+    HandlerRow,
+    LaneLease,
+    ParkedEvent,
+)
+from espf.eventlog.operating.handlers import handler_row
+from espf.eventlog.postgres.link import Link
+from espf.eventlog.postgres.statement import statement
+from espf.events.model import Event
+
+_EVENT_FIELDS = len(Event._fields)
+
+
+async def handlers(link: Link) -> list[HandlerRow]:
+    """All handlers with the types they are subscribed to, by name."""
+    rows = await link.fetch(statement("handlers"), {})
+    if not rows:
+        return []
+    types = await link.fetch_all(
+        [(statement("subscriptions"), {"i_handler": row[0]}) for row in rows]
+    )
+    return [
+        handler_row(row, (name for (name,) in names))
+        for row, names in zip(rows, types, strict=True)
+    ]
+
+
+async def settled_above(link: Link, i_handler: int, leases: Sequence[LaneLease]) -> frozenset[int]:
+    """Events above the lowest cursor that the attempt log shows as settled, or that are parked."""
+    bound = {"i_handler": i_handler, "position": min(lease.position for lease in leases)}
+    found = await link.fetch_all(
+        [(statement("settled_above"), bound), (statement("parked_above"), bound)]
+    )
+    return frozenset(i_event for rows in found for (i_event,) in rows)
+
+
+async def read_batch(
+    link: Link, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
+) -> Batch:
+    """One batch and what must be known about it.
+
+    What is parked is asked after the events are: what parks in between is seen then, or was parked
+    by the asker itself, who knows it.
+    """
+    bound: dict[str, Any] = {
+        "i_handler": i_handler,
+        "after": after,
+        "upto": upto,
+        "limit": limit,
+        "lanes": listed(lanes),
+    }
+    rows, ((any_parked,),), skipped = await link.fetch_all(
+        [
+            (statement("read"), bound),
+            (statement("has_parked"), bound),
+            (statement("skips"), bound),
+        ]
+    )
+    events = [Event._make(row) for row in rows]
+    read_to = events[-1].i_event if len(events) == limit else upto
+    parked: frozenset[tuple[str, int]] = frozenset()
+    if events and any_parked:
+        bound["entity_ids"] = list({event.entity_id for event in events})
+        keys = await link.fetch(statement("parked_keys"), bound)
+        parked = frozenset((entity, entity_id) for entity, entity_id in keys)
+    return Batch(events, read_to, parked, dict(skipped))
+
+
+async def due(
+    link: Link,
+    i_handler: int,
+    now_us: int,
+    upto_us: int,
+    limit: int,
+    exclude: Collection[int],
+    lanes: Collection[int],
+) -> DueEvents:
+    """Parked events due up to `upto_us`, and the next due time after `now_us`."""
+    bound: dict[str, Any] = {
+        "i_handler": i_handler,
+        "now_us": now_us,
+        "upto_us": upto_us,
+        "limit": limit,
+        "exclude": list(exclude),
+        "lanes": listed(lanes),
+    }
+    rows, ((following,),) = await link.fetch_all(
+        [(statement("due"), bound), (statement("next_due"), bound)]
+    )
+    events = [ParkedEvent(Event._make(row[:_EVENT_FIELDS]), *row[_EVENT_FIELDS:]) for row in rows]
+    numbers = [row.event.i_event for row in events]
+    asked = await skips(link, i_handler, min(numbers) - 1, max(numbers)) if numbers else {}
+    return DueEvents(events, following, asked)
+
+
+async def skips(link: Link, i_handler: int, after: int, upto: int) -> dict[int, str]:
+    """Events that an operator asked to skip: i_event → reason."""
+    bound = {"i_handler": i_handler, "after": after, "upto": upto}
+    return dict(await link.fetch(statement("skips"), bound))
+
+
+def listed(lanes: Collection[int]) -> list[int] | None:
+    """Lanes as a statement takes them; None for all of them, which needs no looking."""
+    return None if len(lanes) == LANES else list(lanes)
