@@ -1,5 +1,6 @@
 """Django's settings: registry, users and sessions on the database of `ESPF_DATABASE_URL`."""
 
+import getpass
 import os
 from typing import Any
 
@@ -24,18 +25,28 @@ def database(url: DatabaseUrl) -> dict[str, Any]:
 
 
 def _postgres(url: PostgresUrl) -> dict[str, Any]:
+    from espf.eventlog.postgres.connection import settings  # noqa: PLC0415 - the driver is heavy
+
     parts = dict(url.parts)
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.pop("dbname", ""),
+        "NAME": parts.pop("dbname", None) or _default_name(parts),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 10, "application_name": "espf web", **parts},
+        "OPTIONS": {**settings(url, "espf web"), **parts},
     }
+
+
+def _default_name(parts: dict[str, str]) -> str:
+    """libpq's own choice where the address names no database; Django wants to be told."""
+    if "service" in parts:
+        return ""
+    named = os.environ.get("PGDATABASE") or parts.get("user") or os.environ.get("PGUSER")
+    return named or getpass.getuser()
 
 
 def _sqlite(url: SqliteUrl) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Opens connections to PostgreSQL and translates its errors, here and nowhere else."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,6 +31,13 @@ _ADVICE: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.ReadOnlySqlTransaction, "this server is a standby; name the primary in ESPF_DATABASE_URL"),
     (errors.OperationalError, "check that the server runs and can be reached, and ESPF_DATABASE_URL"),
 )  # fmt: skip
+# An error while connecting has no code, only words.
+_WORDS: tuple[tuple[str, type[psycopg.Error]], ...] = (
+    (r"database .* does not exist", errors.InvalidCatalogName),
+    (r"password authentication failed|no password supplied", errors.InvalidPassword),
+    (r"too many (clients|connections)|connection slots", errors.TooManyConnections),
+    (r"(starting up|shutting down|not yet accepting)", errors.CannotConnectNow),
+)
 
 
 def connect(
@@ -101,9 +109,12 @@ def translated(url: PostgresUrl) -> Iterator[None]:
 
 def storage_error(error: psycopg.Error, url: PostgresUrl) -> StorageError:
     """What the operator is told about an error of PostgreSQL; never the address's password."""
-    advice = next((text for kind, text in _ADVICE if isinstance(error, kind)), None)
-    said = error.diag.message_primary or str(error).strip().splitlines()[-1:] or [""]
-    text = said if isinstance(said, str) else said[0]
+    text = error.diag.message_primary
+    kind = type(error)
+    if text is None:
+        text = str(error).strip().rpartition("\n")[2].rpartition("FATAL:")[2].strip()
+        kind = next((found for words, found in _WORDS if re.search(words, text)), kind)
+    advice = next((advice for known, advice in _ADVICE if issubclass(kind, known)), None)
     password = url.parts.get("password")
     if password:
         text = text.replace(password, "…")
