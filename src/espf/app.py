@@ -70,9 +70,7 @@ def handler_starter(config: Config, clock: Clock) -> "StartHandler":
 
     service_ip = None if config.service_ip is None else str(config.service_ip)
 
-    def start(
-        row: HandlerRow, may_send: Callable[[], bool]
-    ) -> "tuple[Handler, HandlerSettings]":
+    def start(row: HandlerRow, may_send: Callable[[], bool]) -> "tuple[Handler, HandlerSettings]":
         kind = handler_type(row.type)
         try:
             options = unseal(row.options, lambda: open_box(config))

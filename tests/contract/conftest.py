@@ -13,7 +13,7 @@ import pytest
 from espf.handlers.options import read_options
 from espf.handlers.port import Handler, HandlerContext
 from espf.handlers.types import handler_type
-from storage_rig import ENGINES, Storage
+from storage_rig import ENGINES, Storage, storage_on
 
 HANDBOOK_US = 1523546640 * 1_000_000
 """Thu, 12 Apr 2018 15:24:00 GMT, the moment of the handbook's examples."""
@@ -143,9 +143,17 @@ async def start_sender(receiver: Receiver, clock: StillClock) -> AsyncIterator[S
         await handler.close()
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=ENGINES)
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
     """The event log on each engine."""
-    made = ENGINES[request.param](tmp_path)
-    yield made
-    await made.close()
+    with storage_on(request.param, tmp_path) as made:
+        yield made
+        await made.close()
+
+
+@pytest.fixture
+async def sqlite_storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    """The event log on SQLite, for what only that engine can be brought to."""
+    with storage_on("sqlite", tmp_path) as made:
+        yield made
+        await made.close()

@@ -15,7 +15,7 @@ def i_handler(storage: Storage) -> int:
 
 async def settle_first(storage: Storage, i_handler: int, status: str = "finished") -> None:
     """Settle event 1 of entity 1 in its lane, as the engine does."""
-    leases = await storage.log.take_lanes(i_handler, "one")
+    leases = await storage.take(i_handler, "one")
     part = settlement()
     outcome = "delivered" if status == "finished" else "rejected"
     part.attempts.append(attempt_row(i_handler, 1, status, outcome))  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ async def test_a_handler_enabled_again_keeps_its_place_or_starts_at_the_end(
     part = settlement()
     part.park += [park_row(row.i_handler, 1, 1) for row in (keeps, drops)]
     await storage.log.settle(part)
-    leases = await storage.log.take_lanes(drops.i_handler, "one")
+    leases = await storage.take(drops.i_handler, "one")
 
     for row in (keeps, drops):
         storage.operations.set_enabled(row.name, False)
@@ -128,7 +128,7 @@ async def test_a_handler_enabled_again_keeps_its_place_or_starts_at_the_end(
 
 async def test_the_status_of_an_event_follows_its_way(storage: Storage, i_handler: int) -> None:
     storage.append([(number, PLAIN) for number in range(1, 8)] + [(1, FOREIGN)])
-    leases = await storage.log.take_lanes(i_handler, "one")
+    leases = await storage.take(i_handler, "one")
     part = settlement()
     part.attempts += [
         attempt_row(i_handler, 1),
@@ -213,7 +213,7 @@ async def test_health_counts_what_is_not_settled(storage: Storage, i_handler: in
     part.park.append(park_row(i_handler, 2, 2))
     part.attempts.append(attempt_row(i_handler, 2, "retry", "retry", reason="busy"))
     await storage.log.settle(part)
-    leases = await storage.log.take_lanes(i_handler, "one")
+    leases = await storage.take(i_handler, "one")
     part = settlement()
     part.positions.append(moved(i_handler, leases[2], 2))
     await storage.log.settle(part)
@@ -293,7 +293,7 @@ async def test_a_skipped_event_still_shows_how_often_it_was_tried(
 
 async def test_an_attempt_under_way_is_not_recalled(storage: Storage, i_handler: int) -> None:
     storage.append([(1, PLAIN)])
-    leases = await storage.log.take_lanes(i_handler, "one")
+    leases = await storage.take(i_handler, "one")
     part = settlement()
     part.park.append(park_row(i_handler, 1, 1, None, in_progress=1))
     part.positions.append(moved(i_handler, leases[1], 1))
@@ -312,7 +312,7 @@ async def test_a_wish_to_skip_that_came_too_late_does_not_meet_a_later_retry(
 
     storage.operations.retry(EventFilter(i_events=[1]), START_US)
 
-    assert (await storage.log.due(i_handler, START_US, 9, [], early=False)).skips == {}
+    assert (await storage.due(i_handler, START_US, 9, [], early=False)).skips == {}
     assert storage.parked() == {1: START_US}
 
 
@@ -325,7 +325,7 @@ async def test_a_wish_to_skip_an_event_that_is_then_parked_comes_with_it(
     part.park.append(park_row(i_handler, 1, 1))
     await storage.log.settle(part)
 
-    found = await storage.log.due(i_handler, START_US, 9, [], early=False)
+    found = await storage.due(i_handler, START_US, 9, [], early=False)
 
     assert found.skips == {1: "not wanted"}
     part = settlement()
@@ -347,11 +347,11 @@ def test_more_than_a_portion_is_skipped_in_portions_for_every_handler(storage: S
 async def test_retry_and_skip_are_seen_by_the_engine(storage: Storage, i_handler: int) -> None:
     storage.append([(1, PLAIN), (2, PLAIN)])
     await settle_first(storage, i_handler, "failed")
-    before = (await storage.log.standing()).config_version
+    before = (await storage.standing()).config_version
     storage.operations.retry(EventFilter(), START_US)
-    between = (await storage.log.standing()).config_version
+    between = (await storage.standing()).config_version
     storage.operations.skip(EventFilter(i_events=[2]), "not wanted", START_US)
-    after = (await storage.log.standing()).config_version
+    after = (await storage.standing()).config_version
 
     assert before < between < after
 
@@ -365,7 +365,7 @@ async def test_emit_appends_what_has_a_subscriber(storage: Storage, i_handler: i
     )
 
     assert numbers == [1, None]
-    event = (await storage.log.read(i_handler, 0, 1, 10)).events[0]
+    event = (await storage.read(i_handler, 0, 1, 10)).events[0]
     assert (event.entity_id, event.lane, event.variables) == (65, 1, '{"a":"é"}')
 
 

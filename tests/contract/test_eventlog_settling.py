@@ -6,7 +6,7 @@ import pytest
 
 from engine_rig import OTHER, PLAIN, START_US, handler_change
 from espf.errors import LeaseLost, StorageError
-from espf.eventlog.model import HandlerState
+from espf.eventlog.model import BreakerMove, HandlerState, TokenWish
 from storage_rig import Storage, attempt_row, moved, park_row, settlement, unpark_row
 
 
@@ -26,20 +26,21 @@ async def test_a_settlement_records_attempts_parking_cursors_and_state(
     storage: Storage, i_handler: int
 ) -> None:
     storage.append([(1, PLAIN), (2, PLAIN)])
-    leases = await storage.log.take_lanes(i_handler, "one")
-    state = HandlerState("open", START_US, "dead", 5, START_US)
+    leases = await storage.take(i_handler, "one")
+    opened = BreakerMove(i_handler, "open", START_US, "dead")
     part = settlement()
     part.attempts.append(attempt_row(i_handler, 1))
     part.park.append(park_row(i_handler, 2, 2))
     part.positions.append(moved(i_handler, leases[1], 1))
-    part.states.append((i_handler, state))
+    part.breakers.append(opened)
 
     await storage.log.settle(part)
 
     assert storage.all("SELECT i_event, status, instance FROM attempt") == [(1, "finished", "one")]
     assert storage.parked() == {2: START_US}
     assert storage.all("SELECT position FROM lane_cursor WHERE lane = 1") == [(1,)]
-    assert await storage.log.state(i_handler) == state
+    state = await storage.log.state(i_handler)
+    assert state == HandlerState("open", START_US, "dead", 0, START_US)
 
 
 @pytest.mark.parametrize("number", [1, 4, 5, 15, 16, 21, 63, 64, 85, 255, 256, 341, 700])
@@ -59,7 +60,7 @@ async def test_a_settlement_that_fails_half_way_leaves_nothing(
     storage: Storage, i_handler: int
 ) -> None:
     storage.append([(1, PLAIN), (2, PLAIN)])
-    leases = await storage.log.take_lanes(i_handler, "one")
+    leases = await storage.take(i_handler, "one")
     before = everything(storage)
     part = settlement()
     part.positions.append(moved(i_handler, leases[1], 1))
@@ -76,9 +77,10 @@ async def test_a_settlement_that_fails_half_way_leaves_nothing(
 
 
 async def test_a_full_disk_leaves_nothing_and_the_same_settlement_works_later(
-    storage: Storage, i_handler: int
+    sqlite_storage: Storage,
 ) -> None:
-    leases = await storage.log.take_lanes(i_handler, "one")
+    storage, i_handler = sqlite_storage, sqlite_storage.add(handler_change())
+    leases = await storage.take(i_handler, "one")
     before = everything(storage)
     part = settlement()
     part.positions.append(moved(i_handler, leases[1], 1))
@@ -100,8 +102,8 @@ async def test_a_foreign_fence_loses_the_lease_and_records_nothing(
     storage: Storage, i_handler: int
 ) -> None:
     storage.append([(1, PLAIN)])
-    leases = await storage.log.take_lanes(i_handler, "one")
-    await storage.log.take_lanes(i_handler, "two")
+    leases = await storage.take(i_handler, "one")
+    await storage.take(i_handler, "two")
     before = everything(storage)
     part = settlement("one")
     part.attempts.append(attempt_row(i_handler, 1))
@@ -116,8 +118,8 @@ async def test_a_foreign_fence_loses_the_lease_and_records_nothing(
 async def test_one_foreign_lane_among_good_ones_refuses_all(
     storage: Storage, i_handler: int
 ) -> None:
-    leases = await storage.log.take_lanes(i_handler, "one")
-    storage.shell.execute("UPDATE lane_cursor SET fence = fence + 1 WHERE lane = 5")
+    leases = await storage.take(i_handler, "one")
+    storage.execute("UPDATE lane_cursor SET fence = fence + 1 WHERE lane = 5")
     part = settlement("one")
     part.positions += [moved(i_handler, leases[lane], 9) for lane in (4, 5, 6)]
 
@@ -130,14 +132,14 @@ async def test_one_foreign_lane_among_good_ones_refuses_all(
 async def test_the_newest_owner_may_settle_after_taking_over(
     storage: Storage, i_handler: int
 ) -> None:
-    await storage.log.take_lanes(i_handler, "one")
-    leases = await storage.log.take_lanes(i_handler, "two")
+    await storage.take(i_handler, "one")
+    leases = await storage.take(i_handler, "two")
     part = settlement("two")
     part.positions.append(moved(i_handler, leases[0], 3))
 
     await storage.log.settle(part)
 
-    assert {lease.position for lease in await storage.log.take_lanes(i_handler, "two")} == {0, 3}
+    assert {lease.position for lease in await storage.take(i_handler, "two")} == {0, 3}
 
 
 # ---- parking ----
@@ -227,7 +229,7 @@ async def test_attempts_that_a_crash_cut_short_are_due_when_the_lanes_are_taken(
     ]
     await storage.log.settle(part)
 
-    await storage.log.take_lanes(i_handler, "one")
+    await storage.take(i_handler, "one")
 
     assert storage.parked() == {1: storage.clock.now_us(), 2: None, 3: START_US + 9}
     assert storage.all("SELECT sum(in_progress) FROM parked") == [(0,)]
@@ -239,7 +241,7 @@ async def test_one_cut_short_behind_an_earlier_one_sent_again_becomes_due_after_
     part = settlement()
     part.park += [park_row(i_handler, 1, 1), park_row(i_handler, 2, 1, None, in_progress=1)]
     await storage.log.settle(part)
-    await storage.log.take_lanes(i_handler, "one")
+    await storage.take(i_handler, "one")
     part = settlement(at_us=START_US + 5)
     part.unpark.append(unpark_row(i_handler, 1, 1))
     await storage.log.settle(part)
@@ -294,40 +296,90 @@ async def test_entities_of_different_kinds_with_the_same_key_do_not_wait_for_eac
     assert storage.parked() == {1: START_US, 2: START_US}
 
 
+# ---- breakers ----
+
+
+async def test_of_two_instances_that_open_a_breaker_the_first_counts(
+    storage: Storage, i_handler: int
+) -> None:
+    for since_us, at_us in ((START_US, START_US + 10), (START_US - 99, START_US + 30)):
+        part = settlement(at_us=at_us)
+        part.breakers.append(BreakerMove(i_handler, "open", since_us, f"dead since {since_us}"))
+        await storage.log.settle(part)
+
+    state = await storage.log.state(i_handler)
+    assert (state.since_us, state.stopped_since_us) == (START_US, START_US + 10)
+
+
+async def test_a_closed_breaker_leaves_the_time_it_was_open(
+    storage: Storage, i_handler: int
+) -> None:
+    for breaker, at_us in (("open", 0), ("closed", 70), ("closed", 90)):
+        part = settlement(at_us=START_US + at_us)
+        part.breakers.append(BreakerMove(i_handler, breaker, START_US, "dead"))  # type: ignore[arg-type]
+        await storage.log.settle(part)
+
+    assert await storage.log.state(i_handler) == HandlerState("closed", None, None, 70, None)
+
+
+async def test_a_pause_counts_as_stopped_and_outlives_an_outage(
+    storage: Storage, i_handler: int
+) -> None:
+    paused_us = storage.clock.now_us()
+    storage.operations.set_paused("hss", True)
+    for breaker, at_us in (("open", 10), ("closed", 70)):
+        part = settlement(at_us=paused_us + at_us)
+        part.breakers.append(BreakerMove(i_handler, breaker, paused_us, "dead"))  # type: ignore[arg-type]
+        await storage.log.settle(part)
+    assert (await storage.log.state(i_handler)).stopped_since_us == paused_us
+    storage.clock.advance(5)
+    storage.operations.set_paused("hss", False)
+
+    assert await storage.log.state(i_handler) == HandlerState("closed", None, None, 5_000_000, None)
+
+
+async def test_a_breaker_that_moves_and_a_probe_that_is_claimed_are_told_to_everybody(
+    storage: Storage, i_handler: int
+) -> None:
+    before = await storage.standing()
+    part = settlement()
+    part.breakers.append(BreakerMove(i_handler, "open", START_US, "dead"))
+    await storage.log.settle(part)
+    between = await storage.standing()
+    assert await storage.log.claim_probe(i_handler, 0)
+    after = await storage.standing()
+
+    assert before.state_version < between.state_version < after.state_version
+
+
+async def test_a_probe_is_claimed_once(storage: Storage, i_handler: int) -> None:
+    another = storage.another_log()
+    assert await storage.log.claim_probe(i_handler, 0)
+    assert not await another.claim_probe(i_handler, 0)
+    assert await another.claim_probe(i_handler, 1)
+    await another.close()
+
+
 # ---- the bucket ----
 
 
-async def draw(storage: Storage, i_handler: int, wanted: float, after_us: int) -> float:
-    return await storage.log.draw_tokens(i_handler, wanted, 10, 5, START_US + after_us)
+def wish(wanted: float, returned: float = 0) -> TokenWish:
+    """A bucket of five that refills in the course of a day."""
+    return TokenWish(wanted, returned, 0.0001, 5)
 
 
-async def test_a_new_bucket_is_full_and_refills_at_its_rate(
+async def test_a_bucket_is_stored_and_a_restart_does_not_refill_it(
     storage: Storage, i_handler: int
 ) -> None:
-    assert await draw(storage, i_handler, 8, 0) == 5
-    assert await draw(storage, i_handler, 8, 0) == 0
-    assert await draw(storage, i_handler, 8, 200_000) == pytest.approx(2)
-    assert await draw(storage, i_handler, 8, 90_000_000) == 5
-
-
-async def test_a_restart_does_not_refill_the_bucket(storage: Storage, i_handler: int) -> None:
-    await draw(storage, i_handler, 5, 0)
     another = storage.another_log()
-    given = await another.draw_tokens(i_handler, 5, 10, 5, START_US)
+    assert (await storage.log.draw_tokens(i_handler, wish(3), START_US)).tokens == 3
+    assert (await another.draw_tokens(i_handler, wish(3), START_US)).tokens == 2
+    assert (await storage.log.draw_tokens(i_handler, wish(1), START_US)).tokens == 0
+    assert (await another.draw_tokens(i_handler, wish(3, returned=2), START_US)).tokens == 2
     await another.close()
-
-    assert given == 0
-
-
-async def test_a_clock_set_back_makes_no_debt_and_no_tokens(
-    storage: Storage, i_handler: int
-) -> None:
-    await draw(storage, i_handler, 5, 0)
-    assert await draw(storage, i_handler, 5, -3_600_000_000) == 0
-    assert await draw(storage, i_handler, 5, -3_600_000_000 + 100_000) == pytest.approx(1)
 
 
 async def test_buckets_of_two_handlers_are_apart(storage: Storage, i_handler: int) -> None:
     other = storage.add(handler_change("other", (OTHER,)))
-    await draw(storage, i_handler, 5, 0)
-    assert await draw(storage, other, 5, 0) == 5
+    await storage.log.draw_tokens(i_handler, wish(5), START_US)
+    assert (await storage.log.draw_tokens(other, wish(5), START_US)).tokens == 5

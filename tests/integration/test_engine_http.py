@@ -8,7 +8,15 @@ from typing import Any
 
 import structlog
 
-from engine_rig import PLAIN, add_handlers, append_events, make_database, open_plain, statuses
+from engine_rig import (
+    PLAIN,
+    add_handlers,
+    append_events,
+    instance_row,
+    make_database,
+    open_plain,
+    statuses,
+)
 from espf.clock import SystemClock
 from espf.engine.instance import Instance
 from espf.eventlog.model import HandlerRow

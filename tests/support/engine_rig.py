@@ -183,9 +183,7 @@ def starter(
 ) -> Callable[[HandlerRow, Callable[[], bool]], tuple[Handler, HandlerSettings]]:
     """What `Instance` asks to start a handler with: the far side of that name."""
 
-    def start(
-        row: HandlerRow, _may_send: Callable[[], bool]
-    ) -> tuple[Handler, HandlerSettings]:
+    def start(row: HandlerRow, _may_send: Callable[[], bool]) -> tuple[Handler, HandlerSettings]:
         found = (settings or {}).get(row.name)
         return far_sides[row.name], found or PacedSettings.model_validate(row.options)
 

@@ -7,6 +7,7 @@ Import it as `postgres_rig`.
 import atexit
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
@@ -50,9 +51,14 @@ def empty() -> Iterator[PostgresUrl]:
 @cache
 def _template() -> str:
     url = server().make_database(_TEMPLATE)
+    with ThreadPoolExecutor(1) as pool:  # Django refuses to work where an event loop runs
+        pool.submit(_migrated, url).result()
+    return _TEMPLATE
+
+
+def _migrated(url: str) -> None:
     migrate(url)
     connections.close_all()  # nobody may be connected to what is copied
-    return _TEMPLATE
 
 
 @contextmanager

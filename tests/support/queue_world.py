@@ -6,6 +6,7 @@ Import it as `queue_world`.
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -20,6 +21,7 @@ from engine_rig import (
     append_events,
     entity_of,
     handler_change,
+    instance_row,
     make_database,
     open_plain,
 )
@@ -170,12 +172,14 @@ class World(BesideEngine):
         self.log = FlakyLog(self.path, self.time)
         self.log._writer.connection.execute("PRAGMA synchronous=OFF")
         self.instance = Instance(
-            "one", self.log, self.time, self._far_side, grace_s=1.0, random=self.random
+            instance_row(), self.log, self.time, self._far_side, grace_s=1.0, random=self.random
         )
         self.stop = asyncio.Event()
         self.task = self.loop.create_task(self.instance.run(self.stop))
 
-    def _far_side(self, row: HandlerRow) -> tuple[Handler, HandlerSettings]:
+    def _far_side(
+        self, row: HandlerRow, _may_send: Callable[[], bool]
+    ) -> tuple[Handler, HandlerSettings]:
         return Far(self, row), PacedSettings.model_validate(row.options)
 
     def run_for(self, seconds: float) -> None:

@@ -7,7 +7,7 @@ plain bucket would let burst + rate through in its first second.
 
 from collections import deque
 
-from espf.eventlog.model import TokenWish
+from espf.eventlog.model import TokensGiven, TokenWish
 
 SLICE_S = 0.1
 _LEAST_SLICE = 64  # one commit for each token would cost more than it keeps fair
@@ -22,6 +22,7 @@ class Bucket:
         self.burst = burst
         self._tokens = 0.0
         self._drawn_s = 0.0
+        self._more_s = 0.0
         self._sent: deque[list[float]] = deque()
         self._sent_in_second = 0
 
@@ -54,13 +55,15 @@ class Bucket:
         most = min(waiting, self._room(now_s), max(_LEAST_SLICE, int(self.rate * SLICE_S)))
         return TokenWish(max(0.0, most - self._tokens), stale, self.rate, self.burst)
 
-    def put(self, tokens: float, now_s: float) -> None:
-        """Add tokens drawn from the stored bucket."""
-        self._tokens += tokens
+    def put(self, given: TokensGiven, now_s: float) -> None:
+        """Add what the stored bucket gave."""
+        self._tokens += given.tokens
         self._drawn_s = now_s
+        self._more_s = now_s + given.wait_s
 
     def wait_s(self, now_s: float) -> float:
         """How long to wait before looking again: for a token, or for room in the second."""
         if self._room(now_s) < 1:
             return max(_SLOT_S, self._sent[0][0] + _SLOT_S + 1 - now_s)
-        return min(SLICE_S, max(0.002, (1 - self._tokens) / self.rate))
+        # The bucket may get tokens back from another instance: never sleep until it is full.
+        return min(SLICE_S, max(_SLOT_S, self._more_s - now_s))

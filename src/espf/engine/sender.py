@@ -10,7 +10,7 @@ from espf.engine.bucket import Bucket
 from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.window import Item
-from espf.eventlog.model import EntityKey, TokenWish
+from espf.eventlog.model import EntityKey, TokensGiven, TokenWish
 from espf.eventlog.port import EventLog
 from espf.events.catalogue import coalescing_types
 from espf.handlers.port import Attempt, Delivered, Handler, Rejected, RetryLater, Skipped, Unknown
@@ -152,17 +152,20 @@ class Sender:
     async def draw_tokens(self) -> None:
         """Draw from the stored bucket while there is something to send."""
         bucket, flow = self._bucket, self._flow
+        given = TokensGiven(0, 0)
         while bucket is not None:
             await self._tokens_wanted.wait()
             self._tokens_wanted.clear()
             wish = bucket.wish(len(flow.ready) + 1, flow.clock.monotonic())
-            given = await self._draw(wish) if wish.wanted > 0 else 0.0
-            bucket.put(given, flow.clock.monotonic())
-            if given < wish.wanted or wish.wanted <= 0:
+            if wish.wanted > 0:
+                given = await self._draw(wish)
+                bucket.put(given, flow.clock.monotonic())
+                self.wake()  # a token is for now
+            if wish.wanted <= 0 or given.tokens < wish.wanted:
                 await asyncio.sleep(bucket.wait_s(flow.clock.monotonic()))
             self.wake()
 
-    async def _draw(self, wish: TokenWish) -> float:
+    async def _draw(self, wish: TokenWish) -> TokensGiven:
         i_handler, clock = self._flow.row.i_handler, self._flow.clock
         return await until_stored(
             "drawing tokens", lambda: self._log.draw_tokens(i_handler, wish, clock.now_us())

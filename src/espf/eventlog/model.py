@@ -119,6 +119,13 @@ class InstanceBeat(NamedTuple):
     """JSON array of the handlers' keys that it could not start."""
 
 
+class TokensGiven(NamedTuple):
+    """What a handler's bucket gave, and when it can give more at the earliest."""
+
+    tokens: float
+    wait_s: float
+
+
 class TokenWish(NamedTuple):
     """What an instance asks of a handler's bucket."""
 

@@ -18,6 +18,7 @@ from espf.eventlog.model import (
     LaneRow,
     Settlement,
     Standing,
+    TokensGiven,
     TokenWish,
 )
 from espf.events.model import Event
@@ -108,7 +109,7 @@ class EventLog(Protocol):
         May be repeated after a StorageError: what was stored nevertheless is not stored twice.
         """
 
-    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> float:
+    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> TokensGiven:
         """Take up to `wish.wanted` tokens from the handler's bucket; returns how many it gave.
 
         In no second does it give more than `wish.burst` (domain, 2.2).

@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from espf.eventlog.model import TokenWish
+from espf.eventlog.model import TokensGiven, TokenWish
 
 SECOND_US = 1_000_000
 SPARE_US = 2_000
 """A token is used within a moment of being given."""
 _SLOT_US = 3_000
 """Grants this near to each other count as one: a second has some 330 of them at most."""
+
+
+_COUNTS_US = SECOND_US + _SLOT_US + SPARE_US
 
 
 class Bucket(NamedTuple):
@@ -40,17 +43,13 @@ def to_store(bucket: Bucket, i_handler: int) -> dict[str, object]:
     return {**bucket._asdict(), "grants": grants, "i_handler": i_handler}
 
 
-def draw(bucket: Bucket, wish: TokenWish, now_us: int) -> tuple[Bucket, float]:
-    """The bucket after the draw, and what it gave.
+def draw(bucket: Bucket, wish: TokenWish, now_us: int) -> tuple[Bucket, TokensGiven]:
+    """The bucket after the draw, and what it gave: whole tokens.
 
     A clock set back adds nothing for that time, and makes no debt.
     """
     level = _level(bucket, wish, now_us)
-    grants = [
-        (at, given)
-        for at, given in bucket.grants
-        if 0 <= now_us - at < SECOND_US + _SLOT_US + SPARE_US
-    ]
+    grants = [(at, given) for at, given in bucket.grants if 0 <= now_us - at < _COUNTS_US]
     grants = _taken_back(grants, wish.returned)
     room = wish.burst - sum(given for _, given in grants)
     given = max(0.0, math.floor(min(level, wish.wanted, room) + 1e-9))
@@ -59,7 +58,17 @@ def draw(bucket: Bucket, wish: TokenWish, now_us: int) -> tuple[Bucket, float]:
             grants[-1] = (grants[-1][0], grants[-1][1] + given)
         else:
             grants.append((now_us, given))
-    return Bucket(level - given, now_us, tuple(grants)), given
+    after = Bucket(level - given, now_us, tuple(grants))
+    return after, TokensGiven(given, _wait_s(after, wish, room - given, now_us))
+
+
+def _wait_s(bucket: Bucket, wish: TokenWish, room: float, now_us: int) -> float:
+    """Until there is a token, and room for it in the second."""
+    assert bucket.tokens is not None
+    wait_s = max(0.0, 1 - bucket.tokens) / wish.rate
+    if room < 1 and bucket.grants:
+        wait_s = max(wait_s, (bucket.grants[0][0] + _COUNTS_US - now_us) / SECOND_US)
+    return wait_s
 
 
 def _level(bucket: Bucket, wish: TokenWish, now_us: int) -> float:
@@ -70,11 +79,14 @@ def _level(bucket: Bucket, wish: TokenWish, now_us: int) -> float:
 
 
 def _taken_back(grants: list[tuple[int, float]], returned: float) -> list[tuple[int, float]]:
-    """Grants that were not used count no longer, the newest first."""
-    kept = list(grants)
-    while returned > 0 and kept:
-        at, given = kept.pop()
-        if given > returned:
-            kept.append((at, given - returned))
-        returned -= given
+    """Grants that were not used count no longer.
+
+    Nobody knows which those are: of the oldest, so that none counts for too short a time.
+    """
+    kept: list[tuple[int, float]] = []
+    for at, given in grants:
+        back = min(given, returned)
+        returned -= back
+        if given > back:
+            kept.append((at, given - back))
     return kept

@@ -4,7 +4,14 @@ from collections.abc import Collection
 
 import orjson
 
-from espf.eventlog.model import InstanceBeat, InstanceRow, LaneLease, LaneRow, TokenWish
+from espf.eventlog.model import (
+    InstanceBeat,
+    InstanceRow,
+    LaneLease,
+    LaneRow,
+    TokensGiven,
+    TokenWish,
+)
 from espf.eventlog.postgres.link import Link
 from espf.eventlog.postgres.statement import Statement, statement
 from espf.eventlog.tokens import draw, stored_bucket, to_store
@@ -71,7 +78,7 @@ async def claim_probe(link: Link, i_handler: int, seen: int) -> bool:
     return claimed
 
 
-async def draw_tokens(link: Link, i_handler: int, wish: TokenWish) -> float:
+async def draw_tokens(link: Link, i_handler: int, wish: TokenWish) -> TokensGiven:
     """Take tokens from the stored bucket, whose row is locked meanwhile."""
     bound = {"i_handler": i_handler}
     *_, rows = await link.fetch_all(

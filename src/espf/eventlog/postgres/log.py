@@ -21,6 +21,7 @@ from espf.eventlog.model import (
     LaneRow,
     Settlement,
     Standing,
+    TokensGiven,
     TokenWish,
 )
 from espf.eventlog.operating.handlers import handler_state
@@ -203,7 +204,7 @@ class PostgresEventLog:
                 return bool(fate == "committed")
             await asyncio.sleep(FATE_POLL_S)
 
-    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> float:  # noqa: ARG002
+    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> TokensGiven:  # noqa: ARG002
         """Take tokens from the handler's bucket, by the server's clock: ours differ."""
         async with self._on(self._side) as link:
             return await leasing.draw_tokens(link, i_handler, wish)

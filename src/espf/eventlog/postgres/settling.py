@@ -18,6 +18,7 @@ from espf.eventlog.postgres.statement import filled_in
 
 _ESCAPED = re.compile("[\\\\\t\n\r\x00\ud800-\udfff]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_NULL = "\\N"
 _MARK = "SELECT pg_current_xact_id()"
 
 
@@ -139,10 +140,10 @@ def _line(row: AttemptRow) -> str:
         request = _escaped(request)
     if answer and _ESCAPED.search(answer):
         answer = _escaped(answer)
-    told = "\\N" if reason is None else _escaped(reason)
+    told = _NULL if reason is None else _escaped(reason)
     return (
         f"{i_handler}\t{i_event}\t{attempt}\t{outcome}\t{status}\t{started_us}\t{duration_us}\t"
-        f"{'\\N' if code is None else code}\t{told}\t{request}\t{answer}\t{instance}\n"
+        f"{_NULL if code is None else code}\t{told}\t{request}\t{answer}\t{instance}\n"
     )
 
 

@@ -147,8 +147,7 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r (
     i_handler bigint, i_event bigint, entity text, entity_id bigint, lane bigint, attempts bigint,
     probes bigint, in_progress bigint, due_us bigint, parked_us bigint, first_attempt_us bigint,
     stopped_base_us bigint, coalesced bigint, reason text
-)
-ON CONFLICT (i_handler, i_event) DO NOTHING;
+);
 
 -- No row: an operator skipped the event while its attempt was under way.
 -- name: repark_all

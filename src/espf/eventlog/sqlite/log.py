@@ -23,6 +23,7 @@ from espf.eventlog.model import (
     LaneRow,
     Settlement,
     Standing,
+    TokensGiven,
     TokenWish,
 )
 from espf.eventlog.sqlite import reading, settling
@@ -146,7 +147,7 @@ class SqliteEventLog:
         """Record it in one transaction. Raises LeaseLost, recording nothing, on a foreign fence."""
         await self._writer.run(lambda writer: settling.settle(writer, settlement))
 
-    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> float:
+    async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> TokensGiven:
         """Take up to `wish.wanted` tokens from the handler's bucket; returns how many it gave."""
         return await self._writer.run(lambda w: settling.draw_tokens(w, i_handler, wish, now_us))
 

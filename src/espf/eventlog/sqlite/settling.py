@@ -15,6 +15,7 @@ from espf.eventlog.model import (
     LaneRow,
     ParkRow,
     Settlement,
+    TokensGiven,
     TokenWish,
 )
 from espf.eventlog.statements import statements
@@ -154,7 +155,9 @@ def _portions(rows: Sequence[AttemptRow]) -> Iterator[tuple[int, Sequence[Attemp
             start += size
 
 
-def draw_tokens(writer: sqlite3.Connection, i_handler: int, wish: TokenWish, now_us: int) -> float:
+def draw_tokens(
+    writer: sqlite3.Connection, i_handler: int, wish: TokenWish, now_us: int
+) -> TokensGiven:
     """Take tokens from the stored bucket."""
     row = writer.execute(_SQL["bucket"], {"i_handler": i_handler}).fetchone()
     after, given = draw(stored_bucket(row), wish, now_us)
