@@ -1,8 +1,9 @@
 """Secrets at rest: passwords, Ki, OPc and handlers' keys are stored encrypted.
 
 The key is in `ESPF_SECRET_KEY`, or in the file `ESPF_SECRET_KEY_FILE`, or in a file that is made at
-first use: `<database>.key` beside an SQLite file, `~/.config/espf/<database>.key` for PostgreSQL. All
-machines that share a database need the same key. Whoever has the database alone reads no secret.
+first use: `<database>.key` beside an SQLite file, `~/.config/espf/<database>.key` for PostgreSQL.
+All machines that share a database need the same key. Whoever has the database alone reads no
+secret.
 """
 
 import base64

@@ -3,9 +3,8 @@
 import asyncio
 import sqlite3
 
-from espf.eventlog.sqlite.log import SqliteEventLog
 from espf.eventlog.operating.operations import SessionOperations
-from espf.eventlog.sqlite.session import SqliteSession
+from espf.eventlog.sqlite.log import SqliteEventLog
 from sim_loop import SimLoop
 
 

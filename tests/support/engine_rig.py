@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ConfigDict
 
 from espf.eventlog.model import LANES, HandlerRow, InstanceRow
-from espf.eventlog.operations import HandlerChange
 from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.session import SqliteSession
 from espf.events.model import Event
 from espf.handlers.port import Attempt, Delivered, Handler, Outcome, Skipped

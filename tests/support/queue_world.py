@@ -28,8 +28,8 @@ from engine_rig import (
 from espf.engine.instance import Instance
 from espf.errors import StorageError
 from espf.eventlog.model import HandlerRow, Settlement
-from espf.eventlog.sqlite.log import SqliteEventLog
 from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.sqlite.log import SqliteEventLog
 from espf.eventlog.sqlite.session import SqliteSession
 from espf.events.model import Event
 from espf.handlers.port import (

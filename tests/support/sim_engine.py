@@ -25,9 +25,9 @@ from espf.engine.instance import Instance
 from espf.engine.runner import Runner
 from espf.errors import HandlerError, StorageError
 from espf.eventlog.model import HandlerRow, Settlement, Standing
+from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.log import SqliteEventLog
-from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.sqlite.session import SqliteSession
 from espf.events.model import Event
 from espf.handlers.port import Attempt, Handler, Outcome, RetryLater

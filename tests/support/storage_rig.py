@@ -26,12 +26,12 @@ from espf.eventlog.model import (
     StatusName,
     UnparkRow,
 )
+from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.operations import HandlerChange, Operations
 from espf.eventlog.port import EventLog
-from espf.eventlog.sqlite.log import SqliteEventLog
-from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.postgres.log import PostgresEventLog
 from espf.eventlog.postgres.session import PostgresSession
+from espf.eventlog.sqlite.log import SqliteEventLog
 from espf.eventlog.sqlite.session import SqliteSession
 from postgres_rig import clone
 

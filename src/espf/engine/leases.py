@@ -179,10 +179,10 @@ class LeaseKeeper:
         for i_handler, own in sorted(by_handler.items()):
             held = {lease.lane for lease in runners[i_handler].flow.window.leases}
             # What the database says is ours and we do not know of, we lost: it is free.
-            own = [
-                r._replace(owner=None) if r.owner == me and r.lane not in held else r for r in own
+            each = [
+                (row.lane, None if row.owner == me and row.lane not in held else row.owner)
+                for row in own
             ]
-            each = [(row.lane, row.owner) for row in own]
             if runners[i_handler].flow.settings.leased_whole:
                 wholes.append(Unit(i_handler, tuple(each)))
             else:

@@ -63,7 +63,7 @@ class Runner:
         flow.lanes_moved()
         self.go_on()
         ends_s = clock.monotonic() + grace_s
-        while flow.window.open_in(lanes) and clock.monotonic() < ends_s:
+        while flow.window.open_in(lanes) and clock.monotonic() < ends_s:  # noqa: ASYNC110 - rare
             await asyncio.sleep(EMPTY_POLL_S)
         if flow.window.open_in(lanes) and self._sender is not None:
             self._sender.cancel(lanes)

@@ -83,7 +83,7 @@ class Window:
         self._leases: dict[int, LaneLease] = {}
         self._stored: dict[int, int] = {}
         self._read: dict[int, int] = {}
-        """How far each lane is read when `read_to` is behind it: a lane taken later sets it back."""
+        """How far each lane is read, if `read_to` is behind it: a lane taken later sets it back."""
         self._limits: dict[int, int] = {}
         """Lanes that are being given back: nothing is read any more, and the cursor stays here."""
         self._lanes: dict[int, deque[Item]] = {}

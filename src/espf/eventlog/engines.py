@@ -1,4 +1,4 @@
-"""Opens the event log of either engine; the only place that knows both. Drivers load when needed."""
+"""Opens the event log of either engine: the only place that knows both. Drivers load when used."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -8,6 +8,9 @@ import orjson
 from espf.clock import Clock
 from espf.errors import ConfigError
 from espf.eventlog.model import LANES, AttemptRow, HandlerRow
+from espf.eventlog.operating import resending, searching, storing
+from espf.eventlog.operating.handlers import handler_row
+from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import (
     COUNT_TO,
     EventDetails,
@@ -17,9 +20,6 @@ from espf.eventlog.operations import (
     HandlerHealth,
     NewEvent,
 )
-from espf.eventlog.operating import resending, searching, storing
-from espf.eventlog.operating.handlers import handler_row
-from espf.eventlog.operating.session import Session
 
 
 class SessionOperations:

@@ -29,8 +29,9 @@ def find(
         conditions.append("e.i_event > :after")
         bound["after"] = after
     direction = "DESC" if after is None else "ASC"
+    statuses = as_written(session.dialect)["statuses"]
     query = (
-        f"SELECT * FROM ({as_written(session.dialect)['statuses']} WHERE {' AND '.join(conditions)})"  # noqa: S608 - our own words; values are bound
+        f"SELECT * FROM ({statuses} WHERE {' AND '.join(conditions)})"  # noqa: S608 - our own words; values are bound
         f" AS found WHERE {_status_condition(session, wanted, bound)}"
         f" ORDER BY i_event {direction}, name LIMIT :limit"
     )

@@ -18,19 +18,19 @@ STATEMENT_TIMEOUT_S = 60
 LOCK_TIMEOUT_S = 30
 
 _ADVICE: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (errors.DiskFull, "the server's disk is full; free some space, nothing that was acknowledged is lost"),
-    (errors.TooManyConnections, "the server has no connection left; end some, or raise max_connections"),
-    (errors.AdminShutdown, "the server ended the connection; it is being restarted or an administrator did"),
-    (errors.CrashShutdown, "the server is recovering from a crash; it comes back by itself"),
-    (errors.CannotConnectNow, "the server is starting or stopping; it comes back by itself"),
-    (errors.LockNotAvailable, f"another transaction held a lock for {LOCK_TIMEOUT_S} s; end it, or try again"),
-    (errors.QueryCanceled, f"the statement took longer than {STATEMENT_TIMEOUT_S} s and was given up"),
-    (errors.InvalidPassword, "the server refused the password; correct ESPF_DATABASE_URL"),
+    (errors.DiskFull, "the server's disk is full; free some space"),
+    (errors.TooManyConnections, "end some connections, or raise max_connections"),
+    (errors.AdminShutdown, "it is being restarted, or an administrator ended the connection"),
+    (errors.CrashShutdown, "it is recovering from a crash, and comes back by itself"),
+    (errors.CannotConnectNow, "it is starting or stopping, and comes back by itself"),
+    (errors.LockNotAvailable, f"another transaction held a lock for {LOCK_TIMEOUT_S} s"),
+    (errors.QueryCanceled, f"given up: it took longer than {STATEMENT_TIMEOUT_S} s"),
+    (errors.InvalidPassword, "correct the password in ESPF_DATABASE_URL"),
     (errors.InvalidCatalogName, "make the database first: `createdb`, or CREATE DATABASE"),
-    (errors.InsufficientPrivilege, "this user may not do that; make it the owner of the tables"),
-    (errors.ReadOnlySqlTransaction, "this server is a standby; name the primary in ESPF_DATABASE_URL"),
-    (errors.OperationalError, "check that the server runs and can be reached, and ESPF_DATABASE_URL"),
-)  # fmt: skip
+    (errors.InsufficientPrivilege, "make this user the owner of the tables"),
+    (errors.ReadOnlySqlTransaction, "a standby; name the primary in ESPF_DATABASE_URL"),
+    (errors.OperationalError, "check that it runs and can be reached, and ESPF_DATABASE_URL"),
+)
 # An error while connecting has no code, only words.
 _WORDS: tuple[tuple[str, type[psycopg.Error]], ...] = (
     (r"database .* does not exist", errors.InvalidCatalogName),

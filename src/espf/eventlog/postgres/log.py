@@ -183,15 +183,16 @@ class PostgresEventLog:
         next call, which is the same settlement again, asks the server first.
         """
         async with self._on(self._writer) as link:
-            if self._doubtful is not None and self._doubtful[0] is settlement:
-                if await self._was_stored(link, self._doubtful[1]):
+            doubtful, self._doubtful = self._doubtful, None
+            if doubtful is not None and doubtful[0] is settlement:
+                self._doubtful = doubtful
+                if await self._was_stored(link, doubtful[1]):
                     self._doubtful = None
                     return
 
             def began(transaction: int) -> None:
                 self._doubtful = (settlement, transaction)
 
-            self._doubtful = None
             script = script_of(settlement, link.literal, began)
             await link.script(script.text, script.rows, script.gate)
             self._doubtful = None
