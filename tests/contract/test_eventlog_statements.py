@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine_rig import make_database, open_plain
-from espf.eventlog.statements import statements
+from espf.database_url import EngineName
+from espf.eventlog.statements import FILES, as_written, statements
 
 SQL = statements("sqlite")
 INDEXES = {
@@ -18,7 +19,7 @@ INDEXES = {
     "parked_keys": "SEARCH parked USING COVERING INDEX parked_entity (i_handler=? AND entity_id=?)",
     "has_parked": "SEARCH parked USING",
     "successor": "SEARCH event USING INDEX event_entity (entity_id=? AND entity=?",
-    "settled_above": "SEARCH attempt USING INDEX attempt_event (i_event>? AND i_event<?)",
+    "settled_above": "SEARCH attempt USING INDEX attempt_handler (i_handler=? AND i_event>?",
     "parked_above": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event>? AND i_event<?)",
     "park": "SEARCH earlier USING COVERING INDEX parked_entity",
     "repark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
@@ -29,7 +30,7 @@ INDEXES = {
     "move_cursors": "SEARCH lane_cursor USING PRIMARY KEY (i_handler=? AND bulk=? AND lane=?)",
     "skip_done": "SEARCH skip_request USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "state": "SEARCH handler_state USING INTEGER PRIMARY KEY (rowid=?)",
-    "attempts_of": "SEARCH attempt USING INDEX attempt_event (i_event=?)",
+    "attempts_of": "SEARCH attempt USING INDEX attempt_handler (i_handler=? AND i_event=?)",
     "newer_attempts": "SEARCH attempt USING INTEGER PRIMARY KEY (rowid>?)",
 }
 GROWING = re.compile(r"SCAN (event|parked|attempt|e|p|a|next|earlier|x)\b")
@@ -60,21 +61,34 @@ def test_a_hot_statement_never_reads_a_growing_table_whole(
     assert not GROWING.search(plan(database, name))
 
 
-def test_every_statement_is_used_and_every_used_one_is_there() -> None:
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
+def test_every_statement_is_used(dialect: EngineName) -> None:
     source = resources.files("espf")
     assert isinstance(source, Path)
     text = "".join(path.read_text() for path in source.rglob("*.py"))
-    used = set(re.findall(r'(?:SQL|statements\([^)]*\))\[["\'](\w+)["\']\]', text))
+    quoted = set(re.findall(r'["\'](\w+)["\']', text))
 
-    assert set(SQL) <= used
-    assert {name for name in used if name in SQL} == set(SQL)
+    assert set(as_written(dialect)) <= quoted
 
 
-def test_no_name_is_given_to_two_statements() -> None:
+def test_what_both_engines_have_takes_the_same_parameters() -> None:
+    ours, theirs = as_written("sqlite"), as_written("postgres")
+    for name in ours.keys() & theirs.keys():
+        assert parameters(ours[name]) == parameters(theirs[name]), name
+
+
+def parameters(text: str) -> set[str]:
+    return set(re.findall(r"(?<![:\w]):([a-z_]+)", text))
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
+def test_no_name_is_given_to_two_statements(dialect: EngineName) -> None:
     folder = resources.files("espf.eventlog").joinpath("sql")
     names = [
         name
-        for file in ("shared.sql", "operations.sql", "sqlite.sql")
-        for name in re.findall(r"^-- name: (\w+)$", folder.joinpath(file).read_text(), re.MULTILINE)
+        for file in FILES
+        for name in re.findall(
+            r"^-- name: (\w+)$", folder.joinpath(f"{file or dialect}.sql").read_text(), re.MULTILINE
+        )
     ]
-    assert sorted(names) == sorted(set(names)) == sorted(SQL)
+    assert sorted(names) == sorted(set(names)) == sorted(as_written(dialect))

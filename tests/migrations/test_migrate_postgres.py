@@ -91,7 +91,7 @@ def test_what_cannot_be_finished_leaves_nothing(empty):
 
 
 def test_a_server_that_is_away_and_a_missing_database_are_named(empty):
-    with pytest.raises(StorageError, match=r"127\.0\.0\.1:1.*check that the server runs"):
+    with pytest.raises(StorageError, match=r"127\.0\.0\.1:1.*check that it runs"):
         migrate("postgresql://espf@127.0.0.1:1/espf")
     with pytest.raises(StorageError, match=r"does not exist.*createdb"):
         migrate(str(empty).replace(empty.parts["dbname"], "nowhere"))

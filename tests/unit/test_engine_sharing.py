@@ -71,7 +71,7 @@ def test_handlers_that_cannot_be_split_are_spread_as_wholes(
         Unit(number, tuple((lane, owner) for lane in range(64)))
         for number, owner in enumerate(there)
     ]
-    able = {number: alive for number in range(len(units))}
+    able = dict.fromkeys(range(len(units)), alive)
     found = shares(units, alive)
     counts = Counter(found.values())
 

@@ -32,8 +32,8 @@ def test_another_key_says_what_is_wrong_and_how_to_mend_it():
 
 def test_the_key_file_is_made_once_and_only_the_owner_can_read_it(tmp_path):
     database = tmp_path / "a.db"
-    key = load_key(database, {})
-    assert load_key(database, {}) == key
+    key = load_key(SqliteUrl(database), {})
+    assert load_key(SqliteUrl(database), {}) == key
     assert stat.S_IMODE((tmp_path / "a.db.key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["a.db.key"]
 
@@ -41,7 +41,8 @@ def test_the_key_file_is_made_once_and_only_the_owner_can_read_it(tmp_path):
 def test_two_processes_at_once_get_the_same_key(tmp_path):
     code = (
         "import sys; from pathlib import Path; from espf.secrets import load_key;"
-        "sys.stdin.read(1); print(load_key(Path(sys.argv[1]), {}))"
+        "from espf.database_url import SqliteUrl;"
+        "sys.stdin.read(1); print(load_key(SqliteUrl(Path(sys.argv[1])), {}))"
     )
     started = [
         subprocess.Popen(

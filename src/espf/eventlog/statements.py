@@ -10,6 +10,8 @@ from importlib import resources
 
 from espf.database_url import EngineName
 
+FILES = ("shared", "operations", "")
+"""Of both engines, and last the dialect's own."""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
@@ -24,8 +26,8 @@ def as_written(dialect: EngineName) -> dict[str, str]:
     """The same with `:name` for parameters."""
     found: dict[str, str] = {}
     folder = resources.files("espf.eventlog").joinpath("sql")
-    for file in ("shared.sql", "operations.sql", f"{dialect}.sql"):
-        for part in folder.joinpath(file).read_text().split("-- name: ")[1:]:
+    for file in FILES:
+        for part in folder.joinpath(f"{file or dialect}.sql").read_text().split("-- name: ")[1:]:
             name, _, text = part.partition("\n")
             lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
             found[name.strip()] = "\n".join(lines).strip().rstrip(";")

@@ -16,15 +16,11 @@ def start(url: DatabaseUrl) -> None:
         os.environ["ESPF_DATABASE_URL"] = str(url)
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "espf.site.settings")
         django.setup()
-    description = settings.database(url)
-    current = connections["default"].settings_dict
-    if current["ESPF_URL"] == description["ESPF_URL"]:
+    mine, everyones = connections["default"].settings_dict, connections.settings["default"]
+    if mine is everyones and mine["ESPF_URL"] == url.absolute:
         return
+    # Perhaps another backend: a new connection, made at the next use, in this and later threads.
     connections["default"].close()
-    if current["ENGINE"] == description["ENGINE"]:
-        current.update(description)
-    else:  # another backend: a new wrapper, made at the next use
-        connections.settings["default"] = connections.configure_settings({"default": description})[
-            "default"
-        ]
-        del connections["default"]
+    described = {"default": settings.database(url)}
+    connections.settings["default"] = connections.configure_settings(described)["default"]
+    del connections["default"]

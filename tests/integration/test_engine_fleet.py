@@ -1,0 +1,154 @@
+"""Several instances on one database: lanes spread, move, and nothing is sent twice at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from engine_rig import PLAIN
+from espf.handlers.port import Delivered, RetryLater
+from fleet_rig import LEASE_S, Fleet, fleet_on
+from postgres_rig import clone
+from storage_rig import PostgresStorage
+
+QUICK = {"Retry.FirstDelay": 0.2, "Retry.MaxDelay": 1, "Retry.Jitter": 0}
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    with clone() as url:
+        storage = PostgresStorage(url)
+        async with fleet_on(storage) as made:
+            yield made
+        await storage.close()
+
+
+def even(counts: "dict[str | None, int]", members: int) -> bool:
+    return (
+        None not in counts
+        and sorted(counts.values())
+        in (
+            [64],
+            [32, 32],
+            [21, 21, 22],
+        )
+        and len(counts) == members
+    )
+
+
+async def test_lanes_spread_evenly_as_instances_join_leave_and_crash(fleet: Fleet) -> None:
+    i_handler = fleet.add("hss")
+    [one] = fleet.join("one")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 1), "one has all")
+    two, three = fleet.join("two", "three")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 3), "three share")
+    await one.leave()
+    assert "one" not in fleet.owned(i_handler), "who leaves gives its lanes back at once"
+    await fleet.until(lambda: even(fleet.owned(i_handler), 2), "two share")
+    await two.crash()
+    took_s = await fleet.until(lambda: even(fleet.owned(i_handler), 1), "the last has all")
+
+    assert took_s >= LEASE_S * 0.75, "a lease was taken before it could have ended"
+    assert fleet.owned(i_handler) == {"three": 64}
+    assert three.instance.name == "three"
+
+
+async def test_every_event_is_sent_once_while_lanes_move(fleet: Fleet) -> None:
+    i_handler = fleet.add("hss", Concurrency=50)
+    fleet.join("one")
+    numbers: list[int] = []
+    members = len(fleet.members)
+    for step in range(40):
+        numbers += await asyncio.to_thread(
+            fleet.storage.append, [(entity, PLAIN) for entity in range(100)]
+        )
+        if step in (5, 15):
+            fleet.join(f"more {step}")
+        if step == 25:
+            left = fleet.members[0]
+            kept = left.far["hss"].sent
+            await left.leave()
+        members = max(members, len(fleet.members))
+        await asyncio.sleep(0.05)
+    await fleet.until(lambda: len(kept) + len(fleet.sent("hss")) >= len(numbers), "all are sent")
+    await fleet.until(
+        lambda: fleet.storage.all("SELECT count(*) FROM attempt")[0][0] >= len(numbers), "settled"
+    )
+
+    assert members == 3
+    assert sorted(kept + fleet.sent("hss")) == numbers
+    assert None not in fleet.owned(i_handler)
+
+
+async def test_who_sends_one_at_a_time_does_so_over_the_fleet(fleet: Fleet) -> None:
+    """Its lanes are leased as one unit."""
+    fleet.add("sync", whole=True, Concurrency=2)
+    fleet.add("other", whole=True, Concurrency=2)
+    members = fleet.join("one", "two")
+    for member in members:
+        for far in member.far.values():
+            far.delay_s = 0.01
+    await fleet.until(
+        lambda: fleet.owned(1).keys() | fleet.owned(2).keys() == {"one", "two"},
+        "each has one handler",
+    )
+    numbers = await asyncio.to_thread(
+        fleet.storage.append, [(entity, PLAIN) for entity in range(100)]
+    )
+    await fleet.until(lambda: len(fleet.sent("sync")) == len(numbers), "all are sent")
+
+    assert len(fleet.owned(1)) == len(fleet.owned(2)) == 1
+    for handler in ("sync", "other"):
+        most = [member.far[handler].most_open for member in members]
+        assert sorted(most) == [0, 2]
+
+
+async def test_an_instance_that_cannot_start_a_handler_leaves_its_lanes_to_others(
+    fleet: Fleet,
+) -> None:
+    i_handler = fleet.add("hss")
+    one, _two = fleet.join("one", "two")
+    one.unusable.add("hss")
+    await fleet.until(lambda: fleet.owned(i_handler) == {"two": 64}, "the other has all")
+
+
+async def test_a_breaker_that_opens_on_one_opens_on_all_and_closes_for_all(fleet: Fleet) -> None:
+    i_handler = fleet.add("hss", **QUICK, **{"Breaker.ProbeInterval": 0.3, "Concurrency": 4})
+    members = fleet.join("one", "two")
+    dead = [True]
+    for member in members:
+        member.far["hss"].answer = lambda *_: (
+            RetryLater("", "refused", refused=True) if dead[0] else Delivered("", 200)
+        )
+    await fleet.until(lambda: even(fleet.owned(i_handler), 2), "both have lanes")
+    await asyncio.to_thread(fleet.storage.append, [(entity, PLAIN) for entity in range(64)])
+    runners = [member.instance._runners[i_handler] for member in members]
+    await fleet.until(lambda: all(r.flow.breaker.is_open for r in runners), "open on both")
+    sent_before = len(fleet.sent("hss"))
+    await asyncio.sleep(1.6)
+    probes = len(fleet.sent("hss")) - sent_before
+    assert 2 <= probes <= 8, f"{probes} probes in 1.6 s at one every 0.3 s for the fleet"
+    dead[0] = False
+    await fleet.until(
+        lambda: (
+            fleet.storage.all("SELECT count(*) FROM attempt WHERE status = 'finished'") == [(64,)]
+        ),
+        "all are delivered",
+    )
+    await fleet.until(lambda: not any(r.flow.breaker.is_open for r in runners), "closed on both")
+
+
+async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fleet) -> None:
+    fleet.add("hss")
+    [one] = fleet.join("one")
+    numbers = await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(10)])
+    await fleet.until(lambda: len(one.far["hss"].sent) == 10, "all are sent")
+    await asyncio.sleep(0.3)
+    fleet.storage.execute("UPDATE lane_cursor SET position = 0, fence = fence + 1")
+    fleet.storage.execute(
+        "UPDATE handler_state SET replayed = (SELECT max(i_attempt) FROM attempt)"
+    )
+    fleet.storage.execute("UPDATE espf_meta SET value = value + 1 WHERE name = 'config_version'")
+    await fleet.until(lambda: len(one.far["hss"].sent) == 20, "all are sent again")
+
+    assert sorted(one.far["hss"].sent[10:]) == numbers
