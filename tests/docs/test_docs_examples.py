@@ -79,7 +79,7 @@ def test_every_option_shown_elsewhere_is_one() -> None:
 def test_each_dependency_has_its_reason() -> None:
     page = (ROOT / "docs" / "decisions" / "0004-dependencies.md").read_text("utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    needed = {re.split(r"[[<>=]", line)[0] for line in project["project"]["dependencies"]}
+    needed = {re.split(r"[\[<>=]", line)[0] for line in project["project"]["dependencies"]}
     assert set(re.findall(r"^\| ([a-z0-9-]+) \|", page, re.MULTILINE)) - {"package"} == needed
     groups = project["dependency-groups"]
     for line in groups["test"] + groups["lint"]:

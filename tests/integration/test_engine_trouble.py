@@ -315,3 +315,24 @@ def test_a_handler_that_loses_its_lanes_repeats_nothing_of_another(tmp_path: Pat
         assert len(engine.far["hss"].sent) == 201
         engine.append((7, PLAIN))
         engine.run_until(lambda: engine.statuses("lost").get(202) == ["finished"], 5)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_set_by_an_hour_moves_no_retry_and_gives_nothing_up(
+    tmp_path: Path, hours: int
+) -> None:
+    options = {**QUICK, "Retry.FirstDelay": 20, "Retry.MaxDelay": 20, "Retry.GiveUpAfter": 100}
+    with sim_engine(tmp_path, handler_change(**options)) as engine:
+        engine.far["hss"].answer = ever(BUSY)
+        engine.append((1, PLAIN))
+        engine.run_until(lambda: len(engine.far["hss"].sent) == 1)
+        engine.run_for(5)
+        engine.time.jump_us += hours * 3_600_000_000
+        engine.run_for(0.5)
+        waited = engine.run_until(lambda: len(engine.far["hss"].sent) == 2, 60)
+        engine.far["hss"].answer = ever(Delivered("", 200))
+        engine.run_until(lambda: len(engine.far["hss"].sent) == 3, 60)
+        engine.run_for(0.1)
+
+        assert 14 < waited < 15
+        assert engine.statuses() == {1: ["retry", "retry", "finished"]}

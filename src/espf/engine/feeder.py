@@ -45,6 +45,12 @@ class Feeder:
         self._flow.look_for_due = True
         self._flow.fed.set()
 
+    def clock_jumped(self) -> None:
+        """Due times have moved."""
+        self._next_due_us = None
+        self._flow.look_for_due = True
+        self._flow.fed.set()
+
     async def step(self) -> bool:
         """Read what may be read now; False if there was nothing, and a nap is due."""
         async with self._turn:

@@ -248,6 +248,18 @@ class Flow:
             self.answer.clear()
             await self.answer.wait()
 
+    def clock_jumped(self, by_us: int) -> None:
+        """The wall clock was set: what is in memory keeps its distance to now."""
+        for item in self.window.items():
+            if item.first_attempt_us is not None:
+                item.first_attempt_us += by_us
+            if item.started_us:
+                item.started_us += by_us
+        if self.breaker.since_us is not None:
+            self.breaker.since_us += by_us
+        self.look_for_due = True
+        self.fed.set()
+
     # ---- pause and breaker ----
 
     def set_paused(self, paused: bool) -> None:

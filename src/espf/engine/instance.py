@@ -35,6 +35,8 @@ StartHandler = Callable[[HandlerRow, Callable[[], bool]], tuple[Handler, Handler
 Raises ConfigError or HandlerError.
 """
 DEFAULT_LEASE_S = 6.0
+CLOCK_JUMP_US = 1_000_000
+"""The wall clock is taken to be set when it moves this much between two looks at it."""
 
 _log = structlog.get_logger("espf.engine")
 
@@ -87,6 +89,8 @@ class Instance:
         """Handlers that could not be started, and why."""
         self._try_again_s = math.inf
         self._standing = Standing(0, -1, -1)
+        self._horizon = 0
+        self._offset_us: int | None = None
         self._moved = True
         """Something was committed that was not followed yet."""
 
@@ -104,8 +108,8 @@ class Instance:
             await stop.wait()
             polling.cancel()
             await self._end_all(group)
-            settling.cancel()
-            keeping.cancel()
+            for task in (settling, keeping, *self._handing_over.values()):
+                task.cancel()
             await self._say_goodbye()
         for runner in self._runners.values():  # those that did not end in time
             await runner.handler.close()
@@ -137,6 +141,7 @@ class Instance:
         quiet = 0
         while True:
             # All that an idle system does, 50 times a second: keep it short.
+            await self._follow_clock()
             standing = await until_stored("polling", self._log.poll)
             due = self._clock.monotonic() >= self._try_again_s
             if standing is not None:
@@ -148,6 +153,16 @@ class Instance:
                 quiet += 1
             await asyncio.sleep(BUSY_POLL_S if quiet < BUSY_FOR_POLLS else IDLE_POLL_S)
 
+    async def _follow_clock(self) -> None:
+        """Notice when somebody sets the wall clock: due times and ages are told by it."""
+        offset_us = self._clock.now_us() - int(self._clock.monotonic() * 1_000_000)
+        jumped_us, self._offset_us = offset_us - (self._offset_us or offset_us), offset_us
+        if abs(jumped_us) < CLOCK_JUMP_US:
+            return
+        _log.warning("clock.jumped", by_s=round(jumped_us / 1_000_000, 1))
+        for runner in list(self._runners.values()):
+            await until_stored("moving times", lambda r=runner: r.clock_jumped(jumped_us))  # type: ignore[misc]
+
     async def _look(self, group: asyncio.TaskGroup) -> None:
         self._moved = False
         try:
@@ -157,6 +172,11 @@ class Instance:
             raise
 
     async def _follow(self, group: asyncio.TaskGroup, standing: Standing) -> None:
+        if standing.horizon < self._horizon:
+            # A server that lost its newest transactions, or a restored backup: start from cursors.
+            _log.error("log.went_back", horizon=standing.horizon, was=self._horizon)
+            self._lost |= self._runners.keys()
+        self._horizon = standing.horizon
         for i_handler in self._lost & self._runners.keys() - self._ending.keys():
             self._ending[i_handler] = group.create_task(self._dropped(i_handler))
         self._lost.clear()

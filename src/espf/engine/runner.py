@@ -102,6 +102,12 @@ class Runner:
         except TimeoutError:
             _log.warning("handler.stopped_in_flight", handler=self.row.name, open=flow.in_flight)
 
+    async def clock_jumped(self, by_us: int) -> None:
+        """Nothing is due earlier or later, nor given up, because somebody set the clock."""
+        await self._log.shift_clock(self.row.i_handler, self.flow.window.own, by_us)
+        self.flow.clock_jumped(by_us)
+        self._feeder.clock_jumped()
+
     def drop_results(self) -> None:
         """The lanes are another's: nothing of this runner is stored any more."""
         self.flow.finished.clear()

@@ -98,6 +98,9 @@ class EventLog(Protocol):
     ) -> DueEvents:
         """Parked events whose time has come, oldest first; `early`: those still waiting, too."""
 
+    async def shift_clock(self, i_handler: int, lanes: Collection[int], by_us: int) -> None:
+        """The clock jumped: what is parked in these lanes keeps its distance to now."""
+
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""
 

@@ -22,6 +22,8 @@ class Horizon:
     async def look(self, link: Link) -> Standing:
         """Ask once; the horizon moves as soon as it may."""
         ((last, config, state, oldest),) = await link.fetch(statement("poll"), {})
+        if last < self._reached:  # the server lost its newest transactions
+            self._reached, self._pending = last, None
         if self._pending is not None and oldest >= self._pending[1]:
             self._reached, self._pending = self._pending[0], None
         if self._pending is None and last > self._reached:

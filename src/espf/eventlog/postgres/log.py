@@ -167,6 +167,12 @@ class PostgresEventLog:
         async with self._on(self._reader) as link:
             return await reading.due(link, i_handler, now_us, upto_us, limit, exclude, lanes)
 
+    async def shift_clock(self, i_handler: int, lanes: Collection[int], by_us: int) -> None:
+        """What is parked in these lanes keeps its distance to now."""
+        bound = {"i_handler": i_handler, "lanes": reading.listed(lanes), "by_us": by_us}
+        async with self._on(self._writer) as link:
+            await link.fetch(statement("shift_clock"), bound)
+
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""
         bound = {**event._asdict(), "upto": upto}

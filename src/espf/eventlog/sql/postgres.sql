@@ -59,6 +59,12 @@ UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
 WHERE i_handler = :i_handler AND in_progress = 1
   AND lane = ANY(CAST(:lanes AS bigint[]));
 
+-- name: shift_clock
+UPDATE parked SET due_us = due_us + :by_us, first_attempt_us = first_attempt_us + :by_us,
+    parked_us = parked_us + :by_us
+WHERE i_handler = :i_handler
+  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])));
+
 -- name: renew_lanes
 UPDATE lane_cursor SET renewals = renewals + 1 WHERE owner = :owner AND bulk = 0
 RETURNING i_handler, lane, owner, fence, renewals;

@@ -139,6 +139,11 @@ class SqliteEventLog:
             lambda r: reading.due(r, i_handler, now_us, upto_us, limit, left_out, given)
         )
 
+    async def shift_clock(self, i_handler: int, lanes: Collection[int], by_us: int) -> None:
+        """What is parked in these lanes keeps its distance to now."""
+        given = _listed(lanes)
+        await self._writer.run(lambda w: settling.shift_clock(w, i_handler, given, by_us))
+
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""
         return self._read(lambda reader: reading.successor(reader, event, upto))

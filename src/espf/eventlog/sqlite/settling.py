@@ -74,6 +74,12 @@ def leave(writer: sqlite3.Connection, token: str) -> None:
     writer.execute(_SQL["forget_instance"], {"token": token})
 
 
+def shift_clock(writer: sqlite3.Connection, i_handler: int, lanes: str | None, by_us: int) -> None:
+    """Move the times of what is parked."""
+    bound = {"i_handler": i_handler, "lanes": lanes, "by_us": by_us}
+    writer.execute(_SQL["shift_clock"], bound)
+
+
 def claim_probe(writer: sqlite3.Connection, i_handler: int, seen: int) -> bool:
     """Whether the probe number moved by us."""
     bound = {"i_handler": i_handler, "seen": seen}
