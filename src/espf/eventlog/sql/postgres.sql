@@ -1,5 +1,9 @@
 -- Statements in PostgreSQL's own words.
 
+-- The last number drawn for an attempt.
+-- name: last_attempt
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM attempt_i_attempt_seq;
+
 -- Two administrators at once take turns.
 -- name: lock_configuration
 SELECT value FROM espf_meta WHERE name = 'config_version' FOR UPDATE;

@@ -8,6 +8,9 @@ SELECT (SELECT coalesce(max(i_event), 0) FROM event),
 -- name: horizon
 SELECT coalesce(max(i_event), 0) FROM event;
 
+-- name: last_attempt
+SELECT coalesce(max(i_attempt), 0) FROM attempt;
+
 -- Every change is alone from its beginning.
 -- name: lock_configuration
 SELECT 1;
