@@ -2,7 +2,8 @@
 -- :high; the caller adds ORDER BY i_event and LIMIT.
 
 -- name: handlers_to_search
-SELECT h.i_handler, h.name, coalesce(s.replayed, 0)
+SELECT h.i_handler, h.name, h.enabled, h.keep_events, coalesce(s.replayed, 0),
+    coalesce(s.replayed_us, 0)
 FROM handler AS h LEFT JOIN handler_state AS s ON s.i_handler = h.i_handler;
 
 -- name: cursors_of

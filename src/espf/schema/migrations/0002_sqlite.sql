@@ -46,8 +46,9 @@ CREATE TABLE event_block_count (
     events integer NOT NULL,
     PRIMARY KEY (field, value, block)
 ) WITHOUT ROWID;
+CREATE INDEX event_block_count_block ON event_block_count (block);
 
--- How far housekeeping is: blocks (all below are complete), swept:DAYS (the last event looked at).
+-- How far housekeeping is: `blocks` are complete, `swept:DAYS` is the last event looked at.
 CREATE TABLE housekeeping_mark (
     name text PRIMARY KEY,
     value integer NOT NULL

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from espf.eventlog.operating.session import Session
 
 BLOCK = 4096
-_FIRST_WINDOW = 16
-_WIDEST_WINDOW = 65_536
+FIRST_WINDOW = 16
+WIDEST_WINDOW = 65_536
 
 
 class Stretch(NamedTuple):
@@ -73,7 +73,7 @@ class Walk:
 
     def _windows(self, first: int, last: int) -> Iterator[Stretch]:
         """Blocks from `first` to `last` in growing windows: the near ones are the likely ones."""
-        size = _FIRST_WINDOW
+        size = FIRST_WINDOW
         while first <= last:
             if self.down:
                 yield Stretch(max(first, last - size + 1), last)
@@ -81,7 +81,7 @@ class Walk:
             else:
                 yield Stretch(first, min(last, first + size - 1))
                 first += size
-            size = min(size * 2, _WIDEST_WINDOW)
+            size = min(size * 2, WIDEST_WINDOW)
 
     def _blocks(self, window: Stretch, holding: Holding) -> list[int]:
         """Blocks of the window that hold what is wanted, in ascending order."""

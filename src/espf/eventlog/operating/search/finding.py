@@ -11,6 +11,7 @@ from espf.eventlog.operating.search.views import views_of
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import EventFilter, EventStatus, PairKey
 
+LEAST_AT_ONCE = 16
 MOST_AT_ONCE = 1024
 MOST_PAIRS_AT_ONCE = 4096
 PATIENCE = 3
@@ -55,8 +56,8 @@ def _pairs(walk: Walk, wanted: EventFilter, limit: int, within: Stretch) -> Iter
     within = within.and_(Stretch(lowest, highest))
     source, thorough = sources_of(walk, wanted, views)
     fits = _fitting(wanted)
-    most = min(MOST_AT_ONCE, max(16, MOST_PAIRS_AT_ONCE // len(views)))
-    size, fruitless = min(max(limit, 16), most), 0
+    most = min(MOST_AT_ONCE, max(LEAST_AT_ONCE, MOST_PAIRS_AT_ONCE // len(views)))
+    size, fruitless = min(max(limit, LEAST_AT_ONCE), most), 0
     while within.low <= within.high:
         numbers = source.chunk(within, size)
         found = read_pairs(session, views, numbers)

@@ -14,11 +14,19 @@ class HandlerView:
 
     i_handler: int
     name: str
+    enabled: int
+    keep_events: int
     replayed: int
     """Attempts up to this number settle nothing above the cursors."""
+    replayed_us: int
     positions: dict[int, int] = field(default_factory=dict)
     event_types: set[str] = field(default_factory=set)
     passed: list[PassedBy] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether events wait for it: a disabled handler that keeps none will pass them by."""
+        return bool(self.enabled or self.keep_events)
 
     @property
     def lowest(self) -> int:
@@ -52,9 +60,7 @@ def views_of(session: Session, names: Iterable[str] | None = None) -> list[Handl
     """The handlers, or those of these names, by name."""
     wanted = None if names is None else set(names)
     rows = session.run("handlers_to_search").fetchall()
-    found = {
-        row[0]: HandlerView(*row) for row in rows if wanted is None or row[1] in wanted
-    }
+    found = {row[0]: HandlerView(*row) for row in rows if wanted is None or row[1] in wanted}
     bound = {"handlers": list(found)}
     for i_handler, lane, position in session.run("cursors_of", bound):
         found[i_handler].positions[lane] = position
