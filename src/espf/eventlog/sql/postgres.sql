@@ -99,6 +99,22 @@ FROM (
 ) AS d JOIN event AS e ON e.i_event = d.i_event
 ORDER BY d.due_us, d.i_event;
 
+-- ---- housekeeping ----
+
+-- name: try_housekeeping
+SELECT pg_try_advisory_lock(1163087958);
+
+-- name: end_housekeeping
+SELECT pg_advisory_unlock(1163087958);
+
+-- Those in place, and what is left of one that was dropped in part.
+-- name: partitions
+SELECT c.relname, c.relispartition FROM pg_class AS c
+WHERE c.relkind = 'r' AND c.relname ~ '^(event|attempt)_p[0-9]+$' AND pg_table_is_visible(c.oid);
+
+-- name: promise
+SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = :name);
+
 -- ---- One settlement is one script of these, with literals ----
 
 -- name: move_cursors

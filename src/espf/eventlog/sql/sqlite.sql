@@ -15,6 +15,13 @@ SELECT coalesce(max(i_attempt), 0) FROM attempt;
 -- name: lock_configuration
 SELECT 1;
 
+-- Two at once take turns, transaction by transaction.
+-- name: try_housekeeping
+SELECT 1;
+
+-- name: end_housekeeping
+SELECT 1;
+
 -- name: bucket
 SELECT tokens, tokens_us, grants FROM handler_state WHERE i_handler = :i_handler;
 
