@@ -4,7 +4,8 @@ ProvisioningError
 ├── ConfigError      a setting, a handler's option, a file given by the user
 ├── CaptureError     the triggers that write events
 ├── StorageError     the database: missing, locked, full, read-only, of another version
-│   └── LeaseLost    another instance took over what this one was settling
+│   ├── LeaseLost    another instance took over what this one was settling
+│   └── LockTaken    another transaction holds what this one needs, for now
 ├── PayloadError     an event cannot be turned into a request body
 ├── RegistryError    a customer, account, product or SIM card cannot be stored as asked
 └── HandlerError     a handler cannot work at all (not: an attempt failed, that is an Outcome)
@@ -37,6 +38,10 @@ class StorageError(ProvisioningError):
 
 class LeaseLost(StorageError):  # noqa: N818 - the field's word
     """A lane is no longer ours: nothing of this settlement was stored."""
+
+
+class LockTaken(StorageError):  # noqa: N818 - the field's word
+    """Another transaction holds a lock, longer than we wait for it; try again later."""
 
 
 class PayloadError(ProvisioningError):

@@ -70,6 +70,24 @@ class EventFilter:
     until_us: int | None = None
 
 
+class PairKey(NamedTuple):
+    """A pair of event and handler, behind which a page begins."""
+
+    i_event: int
+    handler: str
+
+
+class PassedBy(NamedTuple):
+    """Events that a handler passed by without sending them: above `after`, up to `upto`."""
+
+    after: int
+    upto: int
+    events: int
+    """How many of them it would have been sent."""
+    at_us: int
+    reason: str
+
+
 class EventStatus(NamedTuple):
     """One event as one handler sees it."""
 
@@ -136,12 +154,14 @@ class Operations(Protocol):
         """Pause or resume. False if it was so already. Raises ConfigError for an unknown name."""
 
     def events(
-        self, wanted: EventFilter, limit: int, before: int | None = None
+        self, wanted: EventFilter, limit: int, before: PairKey | int | None = None
     ) -> list[EventStatus]:
-        """Newest first, below event number `before`. An event appears once for each handler."""
+        """Newest first, behind a pair or below a number. An event appears once for each handler."""
 
-    def newer(self, wanted: EventFilter, after: int, limit: int) -> list[EventStatus]:
-        """Oldest first, above event number `after`."""
+    def newer(
+        self, wanted: EventFilter, after: PairKey | int, limit: int
+    ) -> list[EventStatus]:
+        """Oldest first, behind a pair or above a number."""
 
     def newer_attempts(self, after: int, limit: int) -> list[tuple[int, AttemptRow]]:
         """(i_attempt, attempt) above `after`, oldest first: what `tail` follows."""

@@ -1,18 +1,19 @@
 """Loads the named SQL statements: `-- name: what_it_does` before each, `:name` for parameters.
 
-`sql/shared.sql` and `sql/operations.sql` hold for both engines; `sql/sqlite.sql` and
-`sql/postgres.sql` have what must differ, under the same names.
+The files in `SHARED` hold for both engines; `sqlite.sql` and `postgres.sql` have what must differ,
+under the same names. A list is written `IN (:name[])`.
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from espf.database_url import EngineName
 
-FILES = ("shared", "operations", "")
+FILES = ("shared", "operations", "search", "housekeeping", "")
 """Of both engines, and last the dialect's own."""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_LIST = re.compile(r"IN \(:([a-z_]+)\[\]\)")
 
 
 @cache
@@ -34,8 +35,9 @@ def as_written(dialect: EngineName) -> dict[str, str]:
     return found
 
 
+@lru_cache(512)
 def adapted(text: str, dialect: EngineName) -> str:
-    """Turn `:name` into what the dialect's driver takes for a parameter."""
+    """Turn `:name` and `IN (:name[])` into what the dialect's driver takes."""
     if dialect == "sqlite":
-        return text
-    return _PARAMETER.sub(r"%(\1)s", text.replace("%", "%%"))
+        return _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", text)
+    return _PARAMETER.sub(r"%(\1)s", _LIST.sub(r"= ANY(:\1)", text.replace("%", "%%")))

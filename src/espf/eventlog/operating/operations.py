@@ -1,24 +1,26 @@
 """Operations (see the port) on a session of either engine; each change is one transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import orjson
 
 from espf.clock import Clock
 from espf.errors import ConfigError
 from espf.eventlog.model import LANES, AttemptRow, HandlerRow
-from espf.eventlog.operating import resending, searching, storing
+from espf.eventlog.operating import resending, storing
 from espf.eventlog.operating.handlers import handler_row
+from espf.eventlog.operating.health import health_of
+from espf.eventlog.operating.search.finding import find
+from espf.eventlog.operating.search.pairs import event_of
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import (
-    COUNT_TO,
     EventDetails,
     EventFilter,
     EventStatus,
     HandlerChange,
     HandlerHealth,
     NewEvent,
+    PairKey,
 )
 
 
@@ -37,7 +39,7 @@ class SessionOperations:
     def health(self) -> list[HandlerHealth]:
         """How each handler is doing, by name."""
         with self._session.reading():
-            return [_health(self._session, row) for row in _handlers(self._session)]
+            return health_of(self._session, _handlers(self._session))
 
     def provisioning(self) -> dict[str, str]:
         """The [provisioning] settings: AlertRecepient, send_options."""
@@ -86,16 +88,18 @@ class SessionOperations:
         return changed
 
     def events(
-        self, wanted: EventFilter, limit: int, before: int | None = None
+        self, wanted: EventFilter, limit: int, before: PairKey | int | None = None
     ) -> list[EventStatus]:
-        """Newest first, below event number `before`. An event appears once for each handler."""
+        """Newest first, behind a pair or below a number. An event appears once for each handler."""
         with self._session.reading():
-            return searching.find(self._session, wanted, limit, before=before)
+            return find(self._session, wanted, limit, before=before)
 
-    def newer(self, wanted: EventFilter, after: int, limit: int) -> list[EventStatus]:
-        """Oldest first, above event number `after`."""
+    def newer(
+        self, wanted: EventFilter, after: PairKey | int, limit: int
+    ) -> list[EventStatus]:
+        """Oldest first, behind a pair or above a number."""
         with self._session.reading():
-            return searching.find(self._session, wanted, limit, after=after)
+            return find(self._session, wanted, limit, after=after)
 
     def newer_attempts(self, after: int, limit: int) -> list[tuple[int, AttemptRow]]:
         """(i_attempt, attempt) above `after`, oldest first."""
@@ -110,9 +114,9 @@ class SessionOperations:
             if row is None:
                 return None
             return EventDetails(
-                event=searching.event_of(row),
-                statuses=searching.find(self._session, EventFilter(i_events=[i_event]), 10_000),
-                attempts=searching.attempts_of(self._session, i_event),
+                event=event_of(row),
+                statuses=find(self._session, EventFilter(i_events=[i_event]), 10_000),
+                attempts=_attempts(self._session, i_event),
             )
 
     def retry(self, wanted: EventFilter, now_us: int) -> int:
@@ -150,35 +154,10 @@ def _handlers(session: Session) -> list[HandlerRow]:
     ]
 
 
-def _health(session: Session, row: HandlerRow) -> HandlerHealth:
-    bound = {"i_handler": row.i_handler}
-    breaker, since_us, reason, parked, lowest, first_parked = session.run(
-        "health", bound
-    ).fetchone()
-    waiting, first_waiting = session.run(
-        "backlog", {**bound, "lowest": lowest, "count_to": COUNT_TO}
-    ).fetchone()
-    oldest = min((n for n in (first_parked, first_waiting) if n is not None), default=None)
-    failure = session.run("last_failure", bound).fetchone()
-    return HandlerHealth(
-        handler=row,
-        backlog=waiting + parked,
-        backlog_exact=waiting < COUNT_TO,
-        parked=parked,
-        breaker=breaker,
-        breaker_since_us=since_us,
-        breaker_reason=reason,
-        oldest_us=None if oldest is None else _happened_us(session, oldest),
-        last_reason=None if failure is None else failure[0],
-    )
-
-
-def _happened_us(session: Session, i_event: int) -> int | None:
-    row = session.run("event_time", {"i_event": i_event}).fetchone()
-    if row is None:
-        return None
-    happened = datetime.strptime(row[0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    return int(happened.timestamp()) * 1_000_000
+def _attempts(session: Session, i_event: int) -> list[AttemptRow]:
+    """Every attempt at the event by any handler, oldest first."""
+    rows = session.run("attempts_of", {"i_event": i_event})
+    return [AttemptRow._make(row) for row in rows]
 
 
 def _emit(session: Session, event: NewEvent) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from espf.eventlog.operating import searching
+from espf.eventlog.operating.search.finding import find
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operating.storing import require
 from espf.eventlog.operations import EventFilter, EventStatus
@@ -23,7 +23,7 @@ def in_portions(
         with session.changing():
             if wanted.handler is not None:
                 require(session, wanted.handler)
-            found = searching.find(session, wanted, PORTION, after=after)
+            found = find(session, wanted, PORTION, after=after)
             whole = _whole_events(found)
             changed += change(whole)
         if len(found) < PORTION:

@@ -3,7 +3,7 @@
 SQLite and PostgreSQL implement it. Everything above it is the same for both.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -37,11 +37,14 @@ class Session(Protocol):
     def run(self, name: str, bound: Mapping[str, object] | None = None) -> Rows:
         """Run the statement of that name."""
 
-    def query(self, text: str, bound: Mapping[str, object]) -> Rows:
-        """Run SQL that was put together from our own words; parameters are `:name`."""
+    def run_many(self, name: str, bounds: Sequence[Mapping[str, object]]) -> int:
+        """Run the statement of that name for each; returns how many rows it changed in all."""
 
-    def one_of(self, column: str, name: str, values: list[Any]) -> tuple[str, object]:
-        """A condition that `column` is one of `values`, and what to bind to `name` for it."""
+    def query(self, text: str, bound: Mapping[str, object]) -> Rows:
+        """Run SQL that was put together from our own words.
+
+        Parameters are `:name`, a list is `IN (:name[])`, as in the statements' files.
+        """
 
     def reading(self) -> AbstractContextManager[None]:
         """One snapshot for all reads inside."""

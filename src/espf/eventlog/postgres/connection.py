@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors
 
 from espf.database_url import PostgresUrl
-from espf.errors import StorageError
+from espf.errors import LockTaken, StorageError
 from espf.eventlog.statements import statements
 from espf.eventlog.version import check_version
 
@@ -118,4 +118,5 @@ def storage_error(error: psycopg.Error, url: PostgresUrl) -> StorageError:
     password = url.parts.get("password")
     if password:
         text = text.replace(password, "…")
-    return StorageError(f"{url.shown}: {text}" + (f" ({advice})." if advice else "."))
+    told = f"{url.shown}: {text}" + (f" ({advice})." if advice else ".")
+    return LockTaken(told) if issubclass(kind, errors.LockNotAvailable) else StorageError(told)

@@ -1,9 +1,8 @@
 """Session (see `espf.eventlog.operating`) on PostgreSQL."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 
@@ -30,6 +29,14 @@ class PostgresSession:
         """Run the statement of that name."""
         return self._execute(self._sql[name], bound or {})
 
+    def run_many(self, name: str, bounds: Sequence[Mapping[str, object]]) -> int:
+        """Run the statement of that name for each; returns how many rows it changed in all."""
+        if not bounds:
+            return 0
+        with translated(self._url), self.connection.cursor() as cursor:
+            cursor.executemany(self._sql[name], bounds)
+            return cursor.rowcount
+
     def query(self, text: str, bound: Mapping[str, object]) -> Rows:
         """Run SQL with parameters `:name`."""
         return self._execute(adapted(text, "postgres"), bound)
@@ -39,10 +46,6 @@ class PostgresSession:
             return self.connection.execute(text, bound)
         except psycopg.Error as error:
             raise storage_error(error, self._url) from error
-
-    def one_of(self, column: str, name: str, values: list[Any]) -> tuple[str, object]:
-        """A list travels as an array."""
-        return f"{column} = ANY(:{name})", values
 
     @contextmanager
     def reading(self) -> Iterator[None]:

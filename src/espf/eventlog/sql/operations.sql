@@ -82,7 +82,9 @@ FROM event WHERE i_event = :i_event;
 -- name: attempts_of
 SELECT i_handler, i_event, attempt, outcome, status, started_us, duration_us, code, reason, request,
     answer, instance
-FROM attempt WHERE i_handler IN (SELECT i_handler FROM handler) AND i_event = :i_event
+FROM attempt
+WHERE i_handler IN (SELECT i_handler FROM handler)
+  AND status IN ('finished', 'failed', 'retry', 'skipped') AND i_event = :i_event
 ORDER BY i_attempt;
 
 -- name: newer_attempts
@@ -92,56 +94,14 @@ FROM attempt WHERE i_attempt > :after ORDER BY i_attempt LIMIT :limit;
 
 -- name: health
 SELECT s.breaker, s.breaker_since_us, s.breaker_reason,
-    (SELECT count(*) FROM parked AS p WHERE p.i_handler = s.i_handler),
-    (SELECT min(position) FROM lane_cursor AS c WHERE c.i_handler = s.i_handler),
-    (SELECT min(i_event) FROM parked AS p WHERE p.i_handler = s.i_handler)
+    (SELECT count(*) FROM parked AS p WHERE p.i_handler = s.i_handler)
 FROM handler_state AS s WHERE s.i_handler = :i_handler;
-
--- name: backlog
-SELECT count(*), min(i_event) FROM (
-    SELECT e.i_event FROM event AS e
-    JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
-    WHERE e.i_event > :lowest AND e.i_event > c.position
-      AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
-      AND NOT EXISTS (
-        SELECT 1 FROM attempt AS a WHERE a.i_event = e.i_event AND a.i_handler = :i_handler
-          AND a.status IN ('finished', 'failed', 'skipped'))
-    ORDER BY e.i_event LIMIT :count_to
-) AS waiting;
-
--- name: event_time
-SELECT event_time FROM event WHERE i_event = :i_event;
 
 -- name: last_failure
 SELECT reason FROM attempt
 WHERE i_handler = :i_handler AND outcome IN ('rejected', 'retry', 'unknown')
-  AND i_attempt > (SELECT coalesce(max(i_attempt), 0) - 10000 FROM attempt)
+  AND i_attempt > CAST(:last_attempt AS bigint) - 10000
 ORDER BY i_attempt DESC LIMIT 1;
-
--- name: statuses
-SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
-    e.has_sim, e.caused_by, h.name, h.i_handler,
-    CASE
-        WHEN p.in_progress = 1 THEN 'in_progress'
-        WHEN p.attempts > 0 THEN 'retry'
-        WHEN p.i_event IS NOT NULL THEN 'queued'
-        WHEN a.status IN ('finished', 'failed', 'skipped') THEN a.status
-        WHEN e.i_event > c.position AND s.event_type IS NOT NULL
-            THEN CASE WHEN a.status = 'retry' THEN 'retry' ELSE 'queued' END
-    END AS status,
-    coalesce(p.attempts, CASE WHEN a.outcome <> 'skipped' THEN a.attempt ELSE (
-        SELECT max(x.attempt) FROM attempt AS x
-        WHERE x.i_event = e.i_event AND x.i_handler = h.i_handler
-    ) END, 0), p.due_us, a.outcome, a.code, coalesce(p.reason, a.reason),
-    a.started_us
-FROM event AS e CROSS JOIN handler AS h
-JOIN lane_cursor AS c ON c.i_handler = h.i_handler AND c.bulk = 0 AND c.lane = e.lane
-LEFT JOIN subscription AS s ON s.i_handler = h.i_handler AND s.event_type = e.event_type
-LEFT JOIN parked AS p ON p.i_handler = h.i_handler AND p.i_event = e.i_event
-LEFT JOIN attempt AS a ON a.i_handler = h.i_handler AND a.i_event = e.i_event AND a.i_attempt = (
-    SELECT max(x.i_attempt) FROM attempt AS x
-    WHERE x.i_handler = h.i_handler AND x.i_event = e.i_event
-)
 
 -- Out of its lane by an operator's wish; goes behind an earlier parked one of its entity.
 -- name: send_again

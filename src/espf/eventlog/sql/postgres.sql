@@ -1,5 +1,9 @@
 -- Statements in PostgreSQL's own words.
 
+-- The last number drawn for an attempt.
+-- name: last_attempt
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM attempt_i_attempt_seq;
+
 -- Two administrators at once take turns.
 -- name: lock_configuration
 SELECT value FROM espf_meta WHERE name = 'config_version' FOR UPDATE;
@@ -100,6 +104,22 @@ FROM (
     ORDER BY due_us, i_event LIMIT :limit
 ) AS d JOIN event AS e ON e.i_event = d.i_event
 ORDER BY d.due_us, d.i_event;
+
+-- ---- housekeeping ----
+
+-- name: try_housekeeping
+SELECT pg_try_advisory_lock(1163087958);
+
+-- name: end_housekeeping
+SELECT pg_advisory_unlock(1163087958);
+
+-- Those in place, and what is left of one that was dropped in part.
+-- name: partitions
+SELECT c.relname, c.relispartition FROM pg_class AS c
+WHERE c.relkind = 'r' AND c.relname ~ '^(event|attempt)_p[0-9]+$' AND pg_table_is_visible(c.oid);
+
+-- name: promise
+SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = :name);
 
 -- ---- One settlement is one script of these, with literals ----
 

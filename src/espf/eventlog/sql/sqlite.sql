@@ -8,8 +8,18 @@ SELECT (SELECT coalesce(max(i_event), 0) FROM event),
 -- name: horizon
 SELECT coalesce(max(i_event), 0) FROM event;
 
+-- name: last_attempt
+SELECT coalesce(max(i_attempt), 0) FROM attempt;
+
 -- Every change is alone from its beginning.
 -- name: lock_configuration
+SELECT 1;
+
+-- Two at once take turns, transaction by transaction.
+-- name: try_housekeeping
+SELECT 1;
+
+-- name: end_housekeeping
 SELECT 1;
 
 -- name: bucket

@@ -1,17 +1,16 @@
 """Session (see `espf.eventlog.operating`) on an SQLite file: every change begins IMMEDIATE."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from espf.database_url import EngineName
 from espf.eventlog.operating.session import Rows
 from espf.eventlog.sqlite.connection import connect, storage_error, transaction, translated
-from espf.eventlog.statements import statements
+from espf.eventlog.statements import adapted, statements
 
 
 class SqliteSession:
@@ -27,19 +26,22 @@ class SqliteSession:
 
     def run(self, name: str, bound: Mapping[str, object] | None = None) -> Rows:
         """Run the statement of that name."""
-        return self.query(self._sql[name], bound or {})
+        return self._execute(self._sql[name], bound or {})
+
+    def run_many(self, name: str, bounds: Sequence[Mapping[str, object]]) -> int:
+        """Run the statement of that name for each; returns how many rows it changed in all."""
+        with translated(self._path):
+            return self.connection.executemany(self._sql[name], map(_carried, bounds)).rowcount
 
     def query(self, text: str, bound: Mapping[str, object]) -> Rows:
         """Run SQL with parameters `:name`."""
+        return self._execute(adapted(text, "sqlite"), bound)
+
+    def _execute(self, text: str, bound: Mapping[str, object]) -> Rows:
         try:
-            return self.connection.execute(text, dict(bound))
+            return self.connection.execute(text, _carried(bound))
         except sqlite3.Error as error:
             raise storage_error(error, self._path) from error
-
-    def one_of(self, column: str, name: str, values: list[Any]) -> tuple[str, object]:
-        """A list travels as a JSON text."""
-        condition = f"{column} IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 - our own words
-        return condition, orjson.dumps(values).decode()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -65,3 +67,11 @@ class SqliteSession:
     def close(self) -> None:
         """Give up the connection."""
         self.connection.close()
+
+
+def _carried(bound: Mapping[str, object]) -> dict[str, object]:
+    """The parameters; a list travels as a JSON text."""
+    return {
+        name: orjson.dumps(value).decode() if isinstance(value, list) else value
+        for name, value in bound.items()
+    }

@@ -1,11 +1,11 @@
 -- Several instances, search, retention.
 
--- By handler first: search walks one handler's attempts from the newest, an event's are few.
-
-CREATE INDEX attempt_handler ON attempt (i_handler, i_event);
--- The rare ends, for who looks for them among millions of good ones.
-CREATE INDEX attempt_unsent ON attempt (i_handler, status, i_event)
-    WHERE status IN ('failed', 'skipped');
+-- By handler and status: search walks one handler's rare failures as quickly as its many successes.
+CREATE INDEX attempt_status ON attempt (i_handler, status, i_event);
+-- The same of parked events: 2 in progress, 1 tried already, 0 not yet.
+CREATE INDEX parked_standing ON parked (
+    i_handler, (CASE WHEN in_progress = 1 THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END), i_event
+);
 
 -- Which instances there are. `beats` moves while one lives; no clock of another machine is trusted.
 CREATE TABLE instance (
@@ -29,22 +29,40 @@ ALTER TABLE handler_state ADD COLUMN probe bigint NOT NULL DEFAULT 0;
 -- Attempts up to this number are from before a replay: they settle nothing above the cursors.
 ALTER TABLE handler_state ADD COLUMN replayed bigint NOT NULL DEFAULT 0;
 
--- What the numbers of a block of 4,096 events stand for: search skips blocks by type and by time.
+-- When the replay was: what was sent again has waited since then only.
+ALTER TABLE handler_state ADD COLUMN replayed_us bigint NOT NULL DEFAULT 0;
+
+-- What the numbers of a block of 4,096 events stand for: search skips blocks by time, type, entity.
 CREATE TABLE event_block (
-    block bigint PRIMARY KEY,      -- i_event / 4096, of blocks that are complete
+    block bigint PRIMARY KEY,      -- i_event / 4096, of blocks that are complete and not empty
     low_time text NOT NULL,
     high_time text NOT NULL
 );
-CREATE TABLE event_block_type (
-    event_type text NOT NULL,
+CREATE TABLE event_block_count (
+    field text NOT NULL,            -- event_type or entity
+    value text NOT NULL,
     block bigint NOT NULL,
-    PRIMARY KEY (event_type, block)
+    events bigint NOT NULL,
+    PRIMARY KEY (field, value, block)
 );
+CREATE INDEX event_block_count_block ON event_block_count (block);
 
--- How far retention has swept, by status.
-CREATE TABLE retention_mark (
-    status text PRIMARY KEY,
-    swept bigint NOT NULL
+-- How far housekeeping is: `blocks` are complete, `swept:DAYS` is the last event looked at.
+CREATE TABLE housekeeping_mark (
+    name text PRIMARY KEY,
+    value bigint NOT NULL
+);
+INSERT INTO housekeeping_mark (name, value) VALUES ('blocks', 0);
+
+-- Ranges of events that a handler passed by, and why: nothing vanishes without a word.
+CREATE TABLE passed_by (
+    i_handler bigint NOT NULL REFERENCES handler ON DELETE CASCADE,
+    after_event bigint NOT NULL,
+    upto_event bigint NOT NULL,
+    events bigint NOT NULL,
+    at_us bigint NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (i_handler, upto_event, after_event)
 );
 
 -- Moves when a breaker does: the other instances read the handlers' state again.
