@@ -1,6 +1,7 @@
 """Several instances on one database: lanes spread, move, and nothing is sent twice at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -152,3 +153,26 @@ async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fle
     await fleet.until(lambda: len(one.far["hss"].sent) == 20, "all are sent again")
 
     assert sorted(one.far["hss"].sent[10:]) == numbers
+
+
+async def test_a_token_rate_holds_for_all_instances_together(fleet: Fleet) -> None:
+    """Never above the burst in any second, whoever sends; and the bucket is not starved."""
+    rate, burst, seconds = 60, 60, 4
+    fleet.add("hss", rate=rate, burst=burst, Concurrency=30)
+    members = fleet.join("one", "two", "three")
+    times: list[float] = []
+    for member in members:
+        member.far["hss"].answer = lambda *_: (times.append(time.monotonic()), Delivered("", 200))[
+            1
+        ]
+    await fleet.until(lambda: even(fleet.owned(1), 3), "all have lanes")
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(1000)])
+    await fleet.until(lambda: bool(times), "the first is sent")
+    await asyncio.sleep(seconds)
+    sent = [at for at in times if at < times[0] + seconds]
+    by_member = [len(member.far["hss"].sent) for member in members]
+
+    # A loop that is late by some milliseconds sends a little of one second in the next.
+    assert all(sent[n + burst + 5] - sent[n] > 1 for n in range(len(sent) - burst - 5))
+    assert len(sent) > rate * (seconds - 1) * 0.9
+    assert min(by_member) > 0

@@ -27,7 +27,7 @@ def sends(
 ) -> list[float]:
     """When requests leave, all of them waiting from the start; timers fire `late_s` late."""
     stored, times = Stored(), list[float]()
-    instances = [Bucket(rate, burst) for _ in range(fleet)]
+    instances = [Bucket(rate, burst, shared=fleet > 1) for _ in range(fleet)]
     wakes = [0.0001 * n for n in range(fleet)]
     while len(times) < waiting:
         place = min(range(fleet), key=wakes.__getitem__)

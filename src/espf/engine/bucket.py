@@ -10,14 +10,17 @@ from collections import deque
 from espf.eventlog.model import TokensGiven, TokenWish
 
 SLICE_S = 0.1
-_LEAST_SLICE = 64  # one commit for each token would cost more than it keeps fair
+_LEAST_SLICE = 64  # one commit for each token would cost more than it saves
+_SHARES = 8  # where others draw, too, none takes all that a second has
 _SLOT_S = 0.001
 
 
 class Bucket:
     """What may be sent now. `rate` tokens a second, `burst` in any second."""
 
-    def __init__(self, rate: float, burst: int) -> None:
+    def __init__(self, rate: float, burst: int, *, shared: bool = False) -> None:
+        """`shared`: other instances draw from the stored bucket as well."""
+        self._slice = max(burst // _SHARES if shared else _LEAST_SLICE, int(rate * SLICE_S), 1)
         self.rate = rate
         self.burst = burst
         self._tokens = 0.0
@@ -52,7 +55,7 @@ class Bucket:
         """
         stale = self._tokens if now_s - self._drawn_s > SLICE_S else 0.0
         self._tokens -= stale
-        most = min(waiting, self._room(now_s), max(_LEAST_SLICE, int(self.rate * SLICE_S)))
+        most = min(waiting, self._room(now_s), self._slice)
         return TokenWish(max(0.0, most - self._tokens), stale, self.rate, self.burst)
 
     def put(self, given: TokensGiven, now_s: float) -> None:

@@ -35,7 +35,8 @@ class Sender:
         self._group = group
         self._limit = flow.settings.in_flight
         rate = flow.settings.token_rate
-        self._bucket = None if rate is None else Bucket(rate, flow.settings.token_burst)
+        burst, shared = flow.settings.token_burst, not log.exclusive
+        self._bucket = None if rate is None else Bucket(rate, burst, shared=shared)
         self._tokens_wanted = asyncio.Event()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: list[asyncio.Task[None]] = []
