@@ -276,3 +276,54 @@ def test_keys_are_never_reused(rig):
     rig.sql("DELETE FROM accounts WHERE i_account = 3")
     rig.sql("INSERT INTO accounts (i_customer, id) VALUES (1, 'new')")
     assert rig.sql("SELECT max(i_account) FROM accounts") == [(4,)]
+
+
+MANY = 40
+BULK = [
+    "INSERT INTO accounts (i_account, i_customer, id, i_product, i_sim_card)"
+    " SELECT 1000 + i_sim_card, 1, imsi, 2, i_sim_card FROM sim_cards WHERE i_sim_card > 10",
+    "UPDATE accounts SET blocked = 'Y' WHERE i_account > 10",
+    "UPDATE accounts SET balance = balance - i_account % 7, bill_status = 'S', i_product = 2,"
+    " expiration_date = '2026-01-02', credit_limit = i_account % 5, password = 'new', id = id || 'x',"
+    " balance_control = 'individual', billing_model = CASE i_account % 3 WHEN 0 THEN -1 ELSE 1 END"
+    " WHERE i_account > 5",
+    "UPDATE accounts SET i_sim_card = NULL WHERE i_account > 10",
+    "UPDATE accounts SET firstname = 'nobody is told'",
+    "UPDATE sim_cards SET ki = 'secret', status = 'disposed' WHERE i_sim_card > 3"
+    " AND status = 'available'",
+    "DELETE FROM accounts WHERE i_account > 10",
+    "UPDATE customers SET balance = 200, blocked = 'Y', limited = 'Y', bill_status = 'D'",
+    "DELETE FROM sim_cards WHERE status = 'available'",
+]
+
+
+@pytest.mark.parametrize("change", BULK, ids=lambda change: change[:50])
+def test_a_statement_with_many_rows_raises_what_one_for_each_would(rig, change):
+    """For each entity, in the same order."""
+    marks = range(100, 100 + MANY)
+    rig.script(
+        ";".join(f"INSERT INTO sim_cards (imsi) VALUES ('00102000000{n}')" for n in marks)
+        + ";"
+        + ";".join(f"INSERT INTO customers (name, credit_limit) VALUES ('{n}', 100)" for n in marks)
+    )
+    if not change.startswith("INSERT"):
+        rig.sql(
+            "INSERT INTO accounts (i_customer, id, i_product, i_sim_card)"
+            " SELECT i_sim_card - 1, imsi, 1, CASE i_sim_card % 2 WHEN 0 THEN i_sim_card END"
+            " FROM sim_cards WHERE i_sim_card > 3"
+        )
+    rig.events()
+    at_once, one_by_one = rig.tried([change]), rig.tried(single_statements(rig, change))
+    assert at_once == one_by_one
+    assert ("nobody" in change) == (not at_once)
+
+
+def single_statements(rig, change):
+    """The change for each row alone."""
+    table = next(name for name in ("accounts", "sim_cards", "customers") if name in change)
+    key = {"accounts": "i_account", "sim_cards": "i_sim_card", "customers": "i_customer"}[table]
+    if change.startswith("INSERT"):
+        table, key = "sim_cards", "i_sim_card"
+    joined = " AND" if " WHERE " in change else " WHERE"
+    keys = rig.sql(f"SELECT {key} FROM {table} ORDER BY {key}")
+    return [f"{change}{joined} {key} = {number}" for (number,) in keys]

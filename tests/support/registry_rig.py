@@ -106,6 +106,22 @@ class Rig:
         assert not any(re.search(r"\s", _STRING.sub("", row[3])) for row in found)  # it is spliced
         return [Seen(*row[:3], json.loads(row[3]), *row[4:7]) for row in found]
 
+    def tried(self, statements: list[str]) -> dict[tuple[str, int], list[Any]]:
+        """What the statements raise for each entity; nothing of them stays."""
+        connection = self.connect()
+        connection.execute("BEGIN")
+        for statement in statements:
+            connection.execute(statement)
+        found: dict[tuple[str, int], list[Any]] = {}
+        for kind, entity, key, *rest in connection.execute(
+            "SELECT event_type, entity, entity_id, variables, has_sim, lane FROM event"
+            f" WHERE i_event > {self._taken} ORDER BY i_event"
+        ).fetchall():
+            found.setdefault((entity, key), []).append((kind, *rest))
+        connection.execute("ROLLBACK")
+        connection.close()
+        return found
+
     def types(self) -> list[str]:
         return [event.event_type for event in self.events()]
 

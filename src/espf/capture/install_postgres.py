@@ -21,20 +21,23 @@ from espf.errors import CaptureError
 _PART = re.compile(r"(?ms)^CREATE TRIGGER (\w+) (.*?)\n((?:DECLARE|BEGIN)\n.*?^END);$")
 _OURS = f"'^({PREFIX}|{INTEGRITY_PREFIX})'"
 _SCHEMA = "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('accounts'))"
+# The functions look for tables where the registry is, and in no schema of the writer's.
+_PATH = "quote_ident(n.nspname) || ', pg_temp'"
 _TRIGGERS = f"""
-SELECT t.tgname, t.tgenabled = 'O', coalesce(obj_description(t.oid, 'pg_trigger'), ''), p.prosrc,
+SELECT t.tgname, t.tgenabled = 'O' AND p.prosecdef
+  AND 'search_path=' || {_PATH} = ANY (coalesce(p.proconfig, CAST('{{}}' AS text[]))),
+  coalesce(obj_description(t.oid, 'pg_trigger'), ''), p.prosrc,
   CAST(CAST(t.tgrelid AS regclass) AS text)
 FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
-WHERE NOT t.tgisinternal AND c.relnamespace = {_SCHEMA} AND t.tgname ~ {_OURS}
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND n.oid = {_SCHEMA} AND t.tgname ~ {_OURS}
 """  # noqa: S608 - our own names
 _FUNCTIONS = f"""
 SELECT CAST(CAST(oid AS regprocedure) AS text) FROM pg_proc
 WHERE pronamespace = {_SCHEMA} AND proname ~ {_OURS}
 """  # noqa: S608 - our own names
-# The functions look for tables where the registry is, and in no schema of the writer's.
 _SEARCH_PATH = f"""
-SELECT set_config('search_path', quote_ident(nspname) || ', pg_temp', true)
-FROM pg_namespace WHERE oid = {_SCHEMA}
+SELECT set_config('search_path', {_PATH}, true) FROM pg_namespace AS n WHERE n.oid = {_SCHEMA}
 """  # noqa: S608 - our own names
 
 
@@ -47,7 +50,7 @@ def postgres_triggers(rules: RuleSet) -> list[Trigger]:
 
 class _Found(NamedTuple):
     name: str
-    enabled: bool
+    in_force: bool
     comment: str
     function: str
     table: str
@@ -60,10 +63,10 @@ class PostgresTriggers:
         self._connection = connection
 
     def are(self, wanted: list[Trigger]) -> bool:
-        """Whether they are exactly these, and enabled."""
+        """Whether they are exactly these, and in force."""
         found = {one.name: one for one in self._found()}
         return found.keys() == {one.name for one in wanted} and all(
-            found[name].enabled
+            found[name].in_force
             and found[name].comment == _digest(sql)
             and f"$espf${found[name].function}$espf$" in sql
             for name, sql in wanted

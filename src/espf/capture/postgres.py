@@ -2,8 +2,9 @@
 
 One trigger for each table and operation, once for each statement, over its transition tables: an
 event for each of 100,000 updated rows costs a third of what row-level triggers cost (see the
-decision on trigger shapes). A statement that changes few rows goes through them in a loop, because planning would take longer
-than that; one that changes many writes all its events in one INSERT, planned for just these rows.
+decision on their shape). A statement that changes few rows goes through them in a loop, because
+planning would take longer than that; one that changes many writes all its events in one INSERT,
+planned for just these rows.
 
 A type that nobody subscribed to costs no event: `capture_gate` is asked once for each statement.
 """
