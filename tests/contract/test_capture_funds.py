@@ -11,9 +11,9 @@ import registry_rig
 ZERO, APPEAR = "ZeroAvailableFunds", "AvailableFundsAppear"
 
 
-@pytest.fixture
-def rig(tmp_path):
-    with registry_rig.registry(tmp_path) as rig:
+@pytest.fixture(params=registry_rig.ENGINES)
+def rig(request, tmp_path):
+    with registry_rig.registry(tmp_path, request.param) as rig:
         registry_rig.populate(rig)
         yield rig
 

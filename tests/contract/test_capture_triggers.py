@@ -4,15 +4,17 @@ import pytest
 
 import registry_rig
 from espf.capture.rules import rules
+from espf.events.catalogue import Catalogue
 
+CATALOGUE = Catalogue.load()
 ACCOUNT_1 = {"i_account": 1, "i_customer": 1}
 ACCOUNT_3 = {"i_account": 3, "i_customer": 2}
 IMSI = "00101000000000"
 
 
-@pytest.fixture
-def rig(tmp_path):
-    with registry_rig.registry(tmp_path) as rig:
+@pytest.fixture(params=registry_rig.ENGINES)
+def rig(request, tmp_path):
+    with registry_rig.registry(tmp_path, request.param) as rig:
         registry_rig.populate(rig)
         yield rig
 
@@ -158,7 +160,11 @@ def test_a_change_raises_its_events_in_order_with_their_variables(rig, before, c
         rig.sql(before)
         rig.events()
     rig.sql(change)
-    assert [(event.event_type, event.variables) for event in rig.events()] == expected
+    found = rig.events()
+    assert [(event.event_type, event.variables) for event in found] == expected
+    for event in found:
+        order = CATALOGUE.require(event.event_type).own_variables
+        assert list(event.variables) == [name for name in order if name in event.variables]
 
 
 @pytest.mark.parametrize(("before", "change", "expected"), CASES, ids=lambda case: str(case)[:60])
@@ -184,6 +190,18 @@ def test_a_write_by_the_plain_shell_is_captured(rig):
     assert event.has_sim == 1
 
 
+def test_text_and_money_are_what_they_were(rig):
+    odd = 'a"b\\c/\b\f\n\r\t\x01\x7f \u2028 ü 😀'
+    rig.sql("UPDATE accounts SET id = ?, balance = ? WHERE i_account = 3", odd, 9999999999.99999)
+    renamed, moved, zero = rig.events()
+    assert renamed.variables["curr_id"] == odd
+    assert moved.variables["curr_balance"] == 9999999999.99999
+    assert zero.variables["curr_available_funds"] == -9999999989.99999
+    for balance, shown in [(7, 7), (0.1, 0.1), (-0.00001, -0.00001), (100000, 100000), (0, 0)]:
+        rig.sql("UPDATE accounts SET balance = ? WHERE i_account = 3", balance)
+        assert rig.events()[0].variables["curr_balance"] == shown
+
+
 def test_a_rolled_back_change_leaves_no_event(rig):
     rig.shell("BEGIN; UPDATE accounts SET blocked = 'Y'; ROLLBACK;")
     assert rig.events() == []
@@ -191,8 +209,8 @@ def test_a_rolled_back_change_leaves_no_event(rig):
 
 def test_writing_the_same_values_again_raises_nothing(rig):
     for table in ("accounts", "customers", "sim_cards"):
-        columns = [row[1] for row in rig.sql(f"PRAGMA table_info({table})")]
-        rig.sql(f"UPDATE {table} SET {', '.join(f'{name} = {name}' for name in columns)}")
+        same = ", ".join(f"{name} = {name}" for name in rig.columns(table))
+        rig.sql(f"UPDATE {table} SET {same}")
     assert rig.events() == []
 
 
@@ -258,3 +276,54 @@ def test_keys_are_never_reused(rig):
     rig.sql("DELETE FROM accounts WHERE i_account = 3")
     rig.sql("INSERT INTO accounts (i_customer, id) VALUES (1, 'new')")
     assert rig.sql("SELECT max(i_account) FROM accounts") == [(4,)]
+
+
+MANY = 40
+BULK = [
+    "INSERT INTO accounts (i_account, i_customer, id, i_product, i_sim_card)"
+    " SELECT 1000 + i_sim_card, 1, imsi, 2, i_sim_card FROM sim_cards WHERE i_sim_card > 10",
+    "UPDATE accounts SET blocked = 'Y' WHERE i_account > 10",
+    "UPDATE accounts SET balance = balance - i_account % 7, bill_status = 'S', i_product = 2,"
+    " expiration_date = '2026-01-02', credit_limit = i_account % 5, password = 'new', id = id || 'x',"
+    " balance_control = 'individual', billing_model = CASE i_account % 3 WHEN 0 THEN -1 ELSE 1 END"
+    " WHERE i_account > 5",
+    "UPDATE accounts SET i_sim_card = NULL WHERE i_account > 10",
+    "UPDATE accounts SET firstname = 'nobody is told'",
+    "UPDATE sim_cards SET ki = 'secret', status = 'disposed' WHERE i_sim_card > 3"
+    " AND status = 'available'",
+    "DELETE FROM accounts WHERE i_account > 10",
+    "UPDATE customers SET balance = 200, blocked = 'Y', limited = 'Y', bill_status = 'D'",
+    "DELETE FROM sim_cards WHERE status = 'available'",
+]
+
+
+@pytest.mark.parametrize("change", BULK, ids=lambda change: change[:50])
+def test_a_statement_with_many_rows_raises_what_one_for_each_would(rig, change):
+    """For each entity, in the same order."""
+    marks = range(100, 100 + MANY)
+    rig.script(
+        ";".join(f"INSERT INTO sim_cards (imsi) VALUES ('00102000000{n}')" for n in marks)
+        + ";"
+        + ";".join(f"INSERT INTO customers (name, credit_limit) VALUES ('{n}', 100)" for n in marks)
+    )
+    if not change.startswith("INSERT"):
+        rig.sql(
+            "INSERT INTO accounts (i_customer, id, i_product, i_sim_card)"
+            " SELECT i_sim_card - 1, imsi, 1, CASE i_sim_card % 2 WHEN 0 THEN i_sim_card END"
+            " FROM sim_cards WHERE i_sim_card > 3"
+        )
+    rig.events()
+    at_once, one_by_one = rig.tried([change]), rig.tried(single_statements(rig, change))
+    assert at_once == one_by_one
+    assert ("nobody" in change) == (not at_once)
+
+
+def single_statements(rig, change):
+    """The change for each row alone."""
+    table = next(name for name in ("accounts", "sim_cards", "customers") if name in change)
+    key = {"accounts": "i_account", "sim_cards": "i_sim_card", "customers": "i_customer"}[table]
+    if change.startswith("INSERT"):
+        table, key = "sim_cards", "i_sim_card"
+    joined = " AND" if " WHERE " in change else " WHERE"
+    keys = rig.sql(f"SELECT {key} FROM {table} ORDER BY {key}")
+    return [f"{change}{joined} {key} = {number}" for (number,) in keys]

@@ -1,7 +1,13 @@
-"""A registry on a real SQLite file, written by the services or by the plain `sqlite3` shell."""
+"""A registry on either engine, written by the services or by the engine's own plain shell.
+
+@pytest.fixture(params=registry_rig.ENGINES)
+def rig(request, tmp_path):
+    with registry_rig.registry(tmp_path, request.param) as rig: ...
+"""
 
 import atexit
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -13,19 +19,25 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
+import psycopg
 from django.db import connections
 
+import postgres_rig
 from espf.capture.rules import rules
-from espf.database_url import SqliteUrl
+from espf.database_url import DatabaseUrl, EngineName, PostgresUrl, SqliteUrl
+from espf.demo.postgres import programs
 from espf.schema.migrate import migrate
 from espf.site.start import start
+
+_STRING = re.compile(r'"(\\.|[^"\\])*"')
+ENGINES: tuple[EngineName, ...] = ("sqlite", "postgres")
 
 # The models can be imported only once Django is up: tests import this module first.
 _FOLDER = Path(mkdtemp(prefix="espf-template-"))
 start(SqliteUrl(_FOLDER / "espf.db"))
 
 # A machine without the sqlite3 command does with as bare a shell; CI installs the real one.
-SHELL = (
+SQLITE_SHELL = (
     [command]
     if (command := shutil.which("sqlite3"))
     else [sys.executable, str(Path(__file__).with_name("bare_shell.py"))]
@@ -45,26 +57,37 @@ class Seen(NamedTuple):
 
 
 class Rig:
-    """One database file, with all of capture's types subscribed unless told otherwise."""
+    """One database, with all of capture's types subscribed unless told otherwise."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    engine: EngineName
+    url: DatabaseUrl
+    shell_words: list[str]
+
+    def __init__(self) -> None:
         self._taken = 0
 
-    def shell(self, sql: str) -> str:
-        """Run SQL in the bare sqlite3 shell, a process of its own. Returns its errors."""
-        done = subprocess.run(
-            [*SHELL, str(self.path)], input=sql, capture_output=True, text=True, check=False
-        )
-        return done.stderr
+    def connect(self) -> Any:
+        """A connection of one's own, in autocommit mode."""
+        raise NotImplementedError
+
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns."""
+        raise NotImplementedError
 
     def sql(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous = OFF")  # tests lose no power
-            return connection.execute(sql, parameters).fetchall()
-        finally:
-            connection.close()
+        """Run one statement; `?` for parameters."""
+        raise NotImplementedError
+
+    def script(self, sql: str) -> None:
+        """Run several statements as one transaction."""
+        raise NotImplementedError
+
+    def shell(self, sql: str) -> str:
+        """Run SQL in the engine's bare shell, a process of its own. Returns its errors."""
+        done = subprocess.run(
+            self.shell_words, input=sql, capture_output=True, text=True, check=False
+        )
+        return done.stderr
 
     def subscribe(self, *types: str) -> None:
         wanted = types or tuple(sorted(rules().event_types))
@@ -80,10 +103,90 @@ class Rig:
             self._taken,
         )
         self._taken = max([row[-1] for row in found], default=self._taken)
+        assert not any(re.search(r"\s", _STRING.sub("", row[3])) for row in found)  # it is spliced
         return [Seen(*row[:3], json.loads(row[3]), *row[4:7]) for row in found]
+
+    def tried(self, statements: list[str]) -> dict[tuple[str, int], list[Any]]:
+        """What the statements raise for each entity; nothing of them stays."""
+        connection = self.connect()
+        connection.execute("BEGIN")
+        for statement in statements:
+            connection.execute(statement)
+        found: dict[tuple[str, int], list[Any]] = {}
+        for kind, entity, key, *rest in connection.execute(
+            "SELECT event_type, entity, entity_id, variables, has_sim, lane FROM event"
+            f" WHERE i_event > {self._taken} ORDER BY i_event"
+        ).fetchall():
+            found.setdefault((entity, key), []).append((kind, *rest))
+        connection.execute("ROLLBACK")
+        connection.close()
+        return found
 
     def types(self) -> list[str]:
         return [event.event_type for event in self.events()]
+
+
+class SqliteRig(Rig):
+    """A file, and the sqlite3 shell."""
+
+    engine: EngineName = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.url = SqliteUrl(path)
+        self.shell_words = [*SQLITE_SHELL, str(path)]
+
+    def connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.execute("PRAGMA synchronous = OFF")  # tests lose no power
+        return connection
+
+    def columns(self, table: str) -> list[str]:
+        return [row[1] for row in self.sql(f"PRAGMA table_info({table})")]
+
+    def sql(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        connection = self.connect()
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def script(self, sql: str) -> None:
+        connection = self.connect()
+        connection.executescript(f"BEGIN; {sql}; COMMIT;")
+        connection.close()
+
+
+class PostgresRig(Rig):
+    """A database of its own on the run's server, and psql."""
+
+    engine: EngineName = "postgres"
+
+    def __init__(self, url: PostgresUrl) -> None:
+        super().__init__()
+        self.url = url
+        self.shell_words = [str(programs() / "psql"), "--no-psqlrc", "--quiet", url.conninfo]
+        self._connection = self.connect()
+
+    def connect(self) -> "psycopg.Connection[Any]":
+        assert isinstance(self.url, PostgresUrl)
+        return psycopg.connect(self.url.conninfo, autocommit=True)
+
+    def columns(self, table: str) -> list[str]:
+        question = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
+        return [name for (name,) in self.sql(question, table)]
+
+    def sql(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        text = sql.replace("?", "%s") if parameters else sql
+        cursor = self._connection.execute(text, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def script(self, sql: str) -> None:
+        self._connection.execute(sql)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 @cache
@@ -96,17 +199,32 @@ def _template() -> Path:
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[Rig]:
-    """A fresh, migrated database in this folder; Django is on it."""
+def registry(folder: Path, engine: EngineName = "sqlite") -> Iterator[Rig]:
+    """A fresh, migrated database (SQLite's in this folder); Django is on it."""
+    with _sqlite(folder) if engine == "sqlite" else _postgres() as rig:
+        start(rig.url)
+        rig.subscribe()
+        try:
+            yield rig
+        finally:
+            connections.close_all()
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Rig]:
     path = folder / "espf.db"
     shutil.copy(_template(), path)
-    start(SqliteUrl(path))
-    rig = Rig(path)
-    rig.subscribe()
-    try:
-        yield rig
-    finally:
-        connections.close_all()
+    yield SqliteRig(path)
+
+
+@contextmanager
+def _postgres() -> Iterator[Rig]:
+    with postgres_rig.clone() as url:
+        rig = PostgresRig(url)
+        try:
+            yield rig
+        finally:
+            rig.close()
 
 
 POPULATION = """
@@ -124,7 +242,5 @@ INSERT INTO accounts (i_customer, id, i_product, i_sim_card, balance_control, cr
 
 def populate(rig: Rig) -> None:
     """A few records, and their events taken."""
-    connection = sqlite3.connect(rig.path)
-    connection.executescript(f"PRAGMA synchronous = OFF; BEGIN; {POPULATION} COMMIT;")
-    connection.close()
+    rig.script(POPULATION)
     rig.events()

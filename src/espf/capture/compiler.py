@@ -12,6 +12,8 @@ from espf.errors import CaptureError
 
 PREFIX = "espf_capture_"
 """Every trigger of capture starts so; `install` owns all triggers of this name."""
+INTEGRITY_PREFIX = "espf_registry_"
+"""So do those that hold the registry together."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -21,11 +23,11 @@ class Trigger(NamedTuple):
 
     name: str
     sql: str
-    """Its whole CREATE TRIGGER statement."""
+    """Its whole CREATE TRIGGER statement; on PostgreSQL its function's before it."""
 
 
 class TriggerCompiler(Protocol):
-    """Turns rules into the triggers of one database. SQLite is first, PostgreSQL comes next."""
+    """Turns rules into the triggers of one database; SQLite's and PostgreSQL's implement it."""
 
     def compile(self, rules: RuleSet) -> list[Trigger]:
         """Triggers in the order of the rules.
@@ -50,7 +52,11 @@ class Values:
         if row is None:
             return "NULL"
         expression = self._entity.variables.get(base, f"{{row}}.{base}").replace("{row}", row)
-        return f"ROUND({expression}, 5)" if base in self._rules.money else expression
+        return f"ROUND({expression}, 5)" if self.is_money(name) else expression
+
+    def is_money(self, name: str) -> bool:
+        """Whether a variable read from a row is rounded to 5 places."""
+        return name not in self._rule.set and self._row(name)[1] in self._rules.money
 
     def condition(self) -> str | None:
         """The rule's `when`, its placeholders filled in."""

@@ -1,92 +1,82 @@
-"""Puts the triggers into an SQLite database, and tells whether they are there.
+"""Puts the triggers into a database of either engine, and tells whether they are there.
 
-A rebuilt table loses its triggers, so this runs after each migration. What is installed is compared
-by its text: the database keeps the text of each trigger, which is the best fingerprint there is.
+A table that is made anew loses its triggers, so this runs after each migration. What is installed
+is compared with what this program would install; where they differ, all are replaced.
 """
 
 import sqlite3
-from importlib import resources
+from typing import Any, Protocol
 
-from espf.capture.compiler import PREFIX, Trigger
+from espf.capture.compiler import Trigger
 from espf.capture.rules import RuleSet, rules
-from espf.capture.sqlite import SqliteCompiler
-from espf.errors import CaptureError
+from espf.database_url import EngineName
 
-INTEGRITY_PREFIX = "espf_registry_"
-_INSTALLED = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY rowid"
-
-
-def triggers(rule_set: RuleSet | None = None) -> list[Trigger]:
-    """All triggers, in the order in which they must be made.
-
-    Of several triggers on one change SQLite runs the one made last first. Made in this order, the
-    events of a change come in the order of the rules, a card's status after its account's events.
-    """
-    captured = SqliteCompiler().compile(rule_set or rules())
-    return [*integrity_triggers(), *reversed(captured)]
+Connection = Any
+"""Of sqlite3 or psycopg, in autocommit mode or inside a transaction."""
 
 
-def integrity_triggers() -> list[Trigger]:
-    """Triggers that hold the registry together for every writer."""
-    script = resources.files("espf.capture").joinpath("integrity_sqlite.sql").read_text("utf-8")
-    parts = [part[part.index("CREATE TRIGGER") :] for part in script.split("END;\n")[:-1]]
-    return [Trigger(part.split()[2], f"{part}END") for part in parts]
+class Installed(Protocol):
+    """The triggers of one database."""
+
+    def are(self, wanted: list[Trigger]) -> bool:
+        """Whether they are exactly these, made in this order, and enabled."""
+
+    def replace(self, wanted: list[Trigger]) -> None:
+        """Drop ours and make these, in one transaction.
+
+        Raises CaptureError if they cannot be made, and leaves the old ones in place then. Other
+        errors of the driver pass through.
+        """
+
+    def drop(self) -> None:
+        """Drop ours and nobody else's, in one transaction."""
 
 
-def is_current(connection: sqlite3.Connection, rule_set: RuleSet | None = None) -> bool:
-    """Whether the database has exactly the triggers of this program, made in the right order."""
-    if not isinstance(connection, sqlite3.Connection):
-        return True
-    return _installed(connection) == triggers(rule_set)
+def triggers(engine: EngineName, rule_set: RuleSet | None = None) -> list[Trigger]:
+    """All triggers of this program, in the order in which they must be made."""
+    found = rule_set or rules()
+    if engine == "sqlite":
+        from espf.capture.install_sqlite import sqlite_triggers  # noqa: PLC0415
+
+        return sqlite_triggers(found)
+    from espf.capture.install_postgres import postgres_triggers  # noqa: PLC0415
+
+    return postgres_triggers(found)
 
 
-def install(connection: sqlite3.Connection, rule_set: RuleSet | None = None) -> list[str]:
+def is_current(connection: Connection, rule_set: RuleSet | None = None) -> bool:
+    """Whether the database has exactly the triggers of this program."""
+    return _installed(connection).are(triggers(_engine(connection), rule_set))
+
+
+def install(connection: Connection, rule_set: RuleSet | None = None) -> list[str]:
     """Make the triggers what they must be, in one transaction; returns what was done.
 
     Does nothing to a database that has them. Raises CaptureError if they cannot be made, and leaves
-    the old ones in place then. Other errors of sqlite3 pass through.
+    the old ones in place then. Other errors of the driver pass through.
     """
-    if not isinstance(connection, sqlite3.Connection):
+    wanted = triggers(_engine(connection), rule_set)
+    installed = _installed(connection)
+    if installed.are(wanted):
         return []
-    if is_current(connection, rule_set):
-        return []
-    wanted = triggers(rule_set)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _drop(connection)
-        _make(connection, wanted)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    installed.replace(wanted)
     return [f"installed {len(wanted)} triggers"]
 
 
-def remove(connection: sqlite3.Connection) -> None:
-    """Drop our triggers: before tables are rebuilt, which fails while a trigger names them."""
-    if not isinstance(connection, sqlite3.Connection):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    _drop(connection)
-    connection.execute("COMMIT")
+def remove(connection: Connection) -> None:
+    """Drop our triggers: before tables are changed, which fails while a trigger names them."""
+    _installed(connection).drop()
 
 
-def _installed(connection: sqlite3.Connection) -> list[Trigger]:
-    rows = connection.execute(_INSTALLED).fetchall()
-    return [Trigger(*row) for row in rows if row[0].startswith((PREFIX, INTEGRITY_PREFIX))]
+def _engine(connection: Connection) -> EngineName:
+    return "sqlite" if isinstance(connection, sqlite3.Connection) else "postgres"
 
 
-def _drop(connection: sqlite3.Connection) -> None:
-    for trigger in _installed(connection):
-        connection.execute(f'DROP TRIGGER "{trigger.name}"')
+def _installed(connection: Connection) -> Installed:
+    if _engine(connection) == "sqlite":
+        from espf.capture.install_sqlite import SqliteTriggers  # noqa: PLC0415
 
+        return SqliteTriggers(connection)
+    from espf.capture.install_postgres import PostgresTriggers  # noqa: PLC0415
 
-def _make(connection: sqlite3.Connection, wanted: list[Trigger]) -> None:
-    for trigger in wanted:
-        try:
-            connection.execute(trigger.sql)
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
-                raise
-            raise CaptureError(f"Trigger {trigger.name} cannot be made: {error}.") from error
+    return PostgresTriggers(connection)

@@ -77,9 +77,10 @@ WHEN OLD.status IS NOT NEW.status BEGIN
 END;
 
 CREATE TRIGGER espf_registry_sim_cards_key BEFORE UPDATE OF i_sim_card, i_env ON sim_cards
-WHEN (OLD.i_sim_card <> NEW.i_sim_card OR OLD.i_env <> NEW.i_env)
-  AND EXISTS (SELECT 1 FROM accounts WHERE i_sim_card = OLD.i_sim_card) BEGIN
-  SELECT RAISE(ABORT, 'The SIM card is in use by an account: take it away there first.');
+WHEN OLD.i_sim_card <> NEW.i_sim_card OR OLD.i_env <> NEW.i_env BEGIN
+  SELECT RAISE(ABORT, 'The SIM card is in use by an account: take it away there first.')
+    WHERE EXISTS (SELECT 1 FROM accounts WHERE i_sim_card = OLD.i_sim_card);
+  SELECT RAISE(ABORT, 'The key i_sim_card never changes.') WHERE OLD.i_sim_card <> NEW.i_sim_card;
 END;
 
 -- The far side knows the account by this IMSI, and no event of the account would tell of another.

@@ -1,0 +1,75 @@
+"""What one rule writes on PostgreSQL, in terms of the rows OLD and NEW."""
+
+from espf.capture.compiler import Values, quoted
+from espf.capture.rules import Rule, RuleSet
+from espf.events.catalogue import Catalogue
+
+
+class EventSql:
+    """Expressions of one rule's event."""
+
+    def __init__(self, rules: RuleSet, rule: Rule) -> None:
+        self._values = Values(rules, rule)
+        self._rule = rule
+        self._has_sim = rules.entity[rule.entity].has_sim
+        self.watch = rule.watch
+        self.type = quoted(rule.event)
+        self.entity = quoted(rule.entity)
+        self.when = self._values.condition()
+
+    def variables(self) -> str:
+        """A JSON object; one without its optional variables where those have no value."""
+        rule = self._rule
+        whole = self._object(rule.variables)
+        if not rule.optional:
+            return whole
+        needed = tuple(name for name in rule.variables if name not in rule.optional)
+        missing = " OR ".join(f"{self._values.variable(name)} IS NULL" for name in rule.optional)
+        return f"CASE WHEN {missing} THEN {self._object(needed)} ELSE {whole} END"
+
+    def has_sim(self) -> str:
+        """1 if the row holds a card, before the change or after it."""
+        if self._has_sim is None:
+            return "0"
+        rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[self._rule.on]
+        return (
+            f"CAST({' OR '.join(self._has_sim.replace('{row}', row) for row in rows)} AS integer)"
+        )
+
+    def _object(self, names: tuple[str, ...]) -> str:
+        """Put together as text: a third of what json_build_object costs, and without its spaces."""
+        text, parts = "{", []
+        for name in names:
+            text += f'"{quoted(name)[1:-1]}":'
+            value = self._value(name)
+            if value is None:
+                text += "null,"
+            else:
+                parts += [f"'{text}'", value]
+                text = ","
+        text = text.removesuffix(",")
+        return " || ".join([*parts, f"'{text}}}'"])
+
+    def _value(self, name: str) -> str | None:
+        """JSON text of a variable; None for one that is always null."""
+        expression = self._values.variable(name)
+        if expression == "NULL":
+            return None
+        if name in self._rule.set:
+            return f"CAST(to_json(CAST({expression} AS text)) AS text)"
+        if self._values.is_money(name):
+            expression = f"trim_scale({expression})"
+        elif not _is_number(name):
+            expression = f"to_json({expression})"
+        return f"coalesce(CAST({expression} AS text), 'null')"
+
+
+def changed(watch: tuple[str, ...]) -> str:
+    """Whether one of these columns has another value than before."""
+    return " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in watch)
+
+
+def _is_number(name: str) -> bool:
+    """Whether the plain text of a value is its JSON; to_json costs four times as much."""
+    base = name.removeprefix("prev_").removeprefix("curr_")
+    return Catalogue.load().variable_types.get(base) == "int"
