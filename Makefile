@@ -59,6 +59,7 @@ lock:  ## resolve dependencies again (needs uv; UPGRADE=--upgrade takes newer ve
 	$(UV) $(LOCK) $(UPGRADE) --output-file requirements/run.txt
 	$(UV) $(LOCK) $(UPGRADE) --group test -c requirements/run.txt -o requirements/test.txt
 	$(UV) $(LOCK) $(UPGRADE) --group lint -c requirements/run.txt -o requirements/lint.txt
+	$(UV) $(LOCK) $(UPGRADE) --group bench -c requirements/test.txt -o requirements/bench.txt
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -86,4 +87,8 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 
 $(VENV)/.lint: $(VENV)/.run requirements/lint.txt
 	$(PIP) install --require-hashes -r requirements/lint.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.run requirements/bench.txt
+	$(PIP) install --require-hashes -r requirements/bench.txt
 	@touch $@
