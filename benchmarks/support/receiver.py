@@ -1,6 +1,6 @@
 """A receiver in Python for what nginx cannot do: answer late, never or badly, note when.
 
-    python benchmarks/support/receiver.py [--delay-ms 20] [--fail-account N] [--hang] [--record FILE]
+    python benchmarks/support/receiver.py [--delay-ms 20] [--fail-account N-M] [--hang] [--record FILE]
 
 It prints its port. `GET /count` tells what it has answered; SIGTERM ends it, and then the arrival
 times are in FILE, a double in seconds for each.
@@ -9,6 +9,7 @@ times are in FILE, a double in seconds for each.
 import argparse
 import asyncio
 import json
+import re
 import signal
 import time
 from array import array
@@ -30,9 +31,7 @@ class Tally:
         self.delay_s = options.delay_ms / 1000
         self.hang = options.hang
         self.arrived = array("d") if options.record else None
-        # Two spellings: the key may be the last of the body's.
-        key = options.fail_account
-        self.needles = () if key is None else (b'"i_account":%d,' % key, b'"i_account":%d}' % key)
+        self.failing = frozenset(range(*options.fail_account)) if options.fail_account else ()
 
 
 class Connection(asyncio.Protocol):
@@ -64,7 +63,7 @@ class Connection(asyncio.Protocol):
         if tally.hang:
             tally.bad += 1
             return
-        if tally.needles and any(needle in request for needle in tally.needles):
+        if tally.failing and _account(request) in tally.failing:
             tally.bad += 1
             answer = BAD
         else:
@@ -78,6 +77,16 @@ class Connection(asyncio.Protocol):
     def _tell(self) -> None:
         body = json.dumps({"good": self._tally.good, "bad": self._tally.bad}).encode()
         self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def _account(request: bytes) -> int:
+    found = re.search(rb'"i_account":(\d+)', request)
+    return int(found[1]) if found else 0
+
+
+def _accounts(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return int(first), int(last or first) + 1
 
 
 def _length(request: bytes, head: int) -> int:
@@ -104,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay-ms", type=float, default=0)
-    parser.add_argument("--fail-account", type=int)
+    parser.add_argument("--fail-account", type=_accounts, help="answer 503 to N, or N-M")
     parser.add_argument("--hang", action="store_true")
     parser.add_argument("--record", type=Path)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

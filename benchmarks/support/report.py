@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sqlite3
+import signal
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -119,7 +120,8 @@ def versions() -> dict[str, str]:
 
 
 def arguments(about: str | None, *, engines: bool = True) -> argparse.ArgumentParser:
-    """Options that every benchmark has."""
+    """Options that every benchmark has. From here on SIGTERM ends what it has started as well."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
