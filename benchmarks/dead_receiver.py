@@ -156,7 +156,8 @@ def measure(engine: str, variant: str, sizes: Sizes, report: Report) -> None:
             alone.append(run(False))
             report.round(
                 f"round {number}, {engine}, {variant}: {beside[-1]:,.0f} events/s; without the "
-                f"dead one {alone[-2]:,.0f}/s before and {alone[-1]:,.0f}/s after; {parked:,} parked",
+                f"dead one {alone[-2]:,.0f}/s before and {alone[-1]:,.0f}/s after; "
+                f"{parked:,} parked",
                 engine=engine, variant=variant, beside=beside[-1], alone=alone[-2:], parked=parked,
             )  # fmt: skip
     around = [statistics.mean(pair) for pair in itertools.pairwise(alone)]

@@ -1,7 +1,7 @@
 """1, 2 and 4 `espf instance` on one PostgreSQL: the rate, beside one instance's in the same round.
 
-Two receivers. One answers after 20 ms, as a busy HSS does: the receiver limits, each instance has its
-window of requests open, and more instances deliver more. The other answers at once, so that the
+Two receivers. One answers after 20 ms, as a busy HSS does: the receiver limits, each instance has
+its window of requests open, and more instances deliver more. The other answers at once, so that the
 machine's cores limit: more instances can deliver no more there, and should lose little.
 
     python benchmarks/instances.py [--instances 1 2 4] [--events 100000] [--rounds 3] [--json FILE]
@@ -57,9 +57,7 @@ def _until_shared(
     shell = espf.database.connect()
 
     def evenly() -> bool:
-        held = shell.rows(
-            "SELECT count(*) FROM lane_cursor WHERE owner IS NOT NULL GROUP BY owner"
-        )
+        held = shell.rows("SELECT count(*) FROM lane_cursor WHERE owner IS NOT NULL GROUP BY owner")
         lanes = sorted(int(count) for (count,) in held)
         return len(lanes) == instances and sum(lanes) == 64 and lanes[-1] - lanes[0] <= 1
 

@@ -1,8 +1,8 @@
 """The engine's memory over a long drain, with one account in a hundred failing all the time.
 
-One process delivers `--events`; its resident memory is noted after each twentieth. Failing events are
-tried again every second, ten times, so that events park, are taken up again and are given up. Flat
-means: the last tenth holds no more than a tenth above what the first quarter held.
+One process delivers `--events`; its resident memory is noted after each twentieth. Failing events
+are tried again every second, ten times, so that events park, are taken up again and are given up.
+Flat means: the last tenth holds no more than a tenth above what the first quarter held.
 
     python benchmarks/memory.py [--engine both] [--events 1000000] [--json FILE]
 """

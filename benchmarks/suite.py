@@ -1,11 +1,11 @@
-"""All benchmarks one after the other, then the page docs/reference/performance.md from their results.
+"""All benchmarks one after the other, then docs/reference/performance.md from their results.
 
     python benchmarks/suite.py            short forms, under ten minutes
     python benchmarks/suite.py --full     the long ones: hours, and 40 GB of disk
     python benchmarks/suite.py --only delivery --only latency
 
-Each runs as its own command and writes build/bench/NAME.json; one that fails is said so on the page,
-and the others go on. What is left out of a run keeps its last result of the same length.
+Each runs as its own command and writes build/bench/NAME.json; of one that fails the page says so,
+and the others go on. What is left out of a run is on the page with its last result.
 """
 
 import argparse
@@ -60,10 +60,8 @@ def missing_programs() -> list[str]:
     packages = [package for program, package in YARDSTICKS.items() if not shutil.which(program)]
     if not packages:
         return []
-    return [
-        f"Not installed here: {', '.join(packages)}. What needs them is left out. To have it all: "
-        f"apt-get install {' '.join(packages)}"
-    ]
+    names = " ".join(packages)
+    return [f"Not installed here, and what needs them is left out: `apt-get install {names}`."]
 
 
 def run(one: Run, *, full: bool) -> str:

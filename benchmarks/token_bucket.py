@@ -5,7 +5,8 @@ first burst the rate must be within 1 % of TokenRate, and no second may hold mor
 With several instances on PostgreSQL both hold for the fleet. The yardstick is a clock: what the
 receiver would have got at exactly TokenRate.
 
-    python benchmarks/token_bucket.py [--engine both] [--seconds 20] [--instances 1 2 3] [--json FILE]
+    python benchmarks/token_bucket.py [--engine both] [--seconds 20] [--instances 1 2 3]
+        [--json FILE]
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from support.report import Figure, Report, arguments, chosen
 BUCKETS = ((200.0, 200), (100.0, 300), (2000.0, 2500))
 """TokenRate and TokenBurstiness: at its limit always, with a first burst, and a fast one."""
 TRAVEL_S = 0.005
-"""How much closer two requests may arrive than they left: the receiver is one process among many."""
+"""How much closer two requests may arrive than they left: a receiver is one process among many."""
 
 
 def arrivals(

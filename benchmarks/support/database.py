@@ -76,10 +76,8 @@ class SqliteDatabase:
         return 0.0
 
     def numbers(self, first: int, last: int) -> tuple[str, str]:
-        return (
-            f"WITH RECURSIVE n(i) AS (VALUES ({first}) UNION ALL SELECT i+1 FROM n WHERE i<{last}) ",
-            "n",
-        )
+        more = f"SELECT i + 1 FROM n WHERE i < {last}"
+        return f"WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL {more}) ", "n"
 
 
 class PostgresDatabase:

@@ -31,14 +31,12 @@ def write_page(names: Sequence[str], results: Path, remarks: Sequence[str], *, f
     return PAGE
 
 
-def _page(
-    found: dict[str, dict[str, Any]], remarks: Sequence[str], *, full: bool
-) -> Iterator[str]:
+def _page(found: dict[str, dict[str, Any]], remarks: Sequence[str], *, full: bool) -> Iterator[str]:
     yield "# Performance\n"
     form = "the long form (`make bench-full`)" if full else "the short form (`make bench`)"
     yield f"What the benchmarks measured, in {form}: each figure beside its yardstick in the same"
-    yield "run, as medians over rounds; ratios are taken within a round. *Held to* is the figure that"
-    yield "the design sets. Absolute numbers are this machine's; the ratios carry over."
+    yield "run, as medians over rounds; ratios are taken within a round. *Held to* is what the"
+    yield "design sets. Absolute numbers are this machine's; the ratios carry over."
     yield from _machine(found)
     for remark in remarks:
         yield f"\n{remark}"

@@ -1,6 +1,7 @@
 """A receiver in Python for what nginx cannot do: answer late, never or badly, note when.
 
-    python benchmarks/support/receiver.py [--delay-ms 20] [--fail-account N-M] [--hang] [--record FILE]
+    python benchmarks/support/receiver.py [--delay-ms 20] [--fail-account N-M] [--hang]
+        [--record FILE]
 
 It prints its port. `GET /count` tells what it has answered; SIGTERM ends it, and then the arrival
 times are in FILE, a double in seconds for each.

@@ -5,8 +5,8 @@ import datetime as dt
 import json
 import os
 import platform
-import sqlite3
 import signal
+import sqlite3
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
