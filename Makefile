@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-all check lint format types layers fix bench docs serve lock clean
+.PHONY: help env demo test test-all check lint format types layers fix bench bench-full docs serve lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +42,11 @@ fix: $(VENV)/.lint  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.test  ## measure delivery and latency (needs nginx and wrk)
-	$(BIN)/python benchmarks/delivery.py
-	$(BIN)/python benchmarks/latency.py
+bench: $(VENV)/.bench  ## measure all in short, write docs/reference/performance.md (10 minutes)
+	$(BIN)/python benchmarks/suite.py $(ARGS)
+
+bench-full: $(VENV)/.bench  ## the same at full length: 10 million events, hours
+	$(BIN)/python benchmarks/suite.py --full $(ARGS)
 
 docs: $(VENV)/.run  ## write the generated reference pages again
 	$(BIN)/python docs/generate.py
@@ -59,6 +61,7 @@ lock:  ## resolve dependencies again (needs uv; UPGRADE=--upgrade takes newer ve
 	$(UV) $(LOCK) $(UPGRADE) --output-file requirements/run.txt
 	$(UV) $(LOCK) $(UPGRADE) --group test -c requirements/run.txt -o requirements/test.txt
 	$(UV) $(LOCK) $(UPGRADE) --group lint -c requirements/run.txt -o requirements/lint.txt
+	$(UV) $(LOCK) $(UPGRADE) --group bench -c requirements/test.txt -o requirements/bench.txt
 
 clean:  ## remove the environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -86,4 +89,8 @@ $(VENV)/.test: $(VENV)/.run requirements/test.txt
 
 $(VENV)/.lint: $(VENV)/.run requirements/lint.txt
 	$(PIP) install --require-hashes -r requirements/lint.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.run requirements/bench.txt
+	$(PIP) install --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -1,268 +1,298 @@
 """Durable delivery beside its yardsticks, in one run.
 
-100,000 events, written by triggers on real updates of 10,000 accounts, are drained by the installed
-`espf serve` to an nginx that answers 200: Basic authentication, order, retries and attempt log on,
-SQLite on disk with synchronous=FULL. Beside it `wrk` and an aiohttp loop POST the same body to the
-same nginx. Medians over the rounds; the ratio is taken within each round, since machines drift.
+Events written by triggers on real updates of 10,000 accounts are drained by the installed
+`espf serve` to an nginx that answers 200: Basic authentication, order, retries and attempt log on;
+SQLite with synchronous=FULL, PostgreSQL with fsync. Beside it, to the same nginx and with the same
+body: `wrk`, an aiohttp loop without any log, Celery + Redis + requests, and PgQueuer + aiohttp on
+the same PostgreSQL. Medians over the rounds; each ratio is taken within its round, since machines
+drift.
 
-    python benchmarks/delivery.py [--rounds 3] [--events 100000]
+    python benchmarks/delivery.py [--engine both] [--rounds 3] [--events 100000] [--json FILE]
 """
 
-import argparse
-import asyncio
 import base64
 import contextlib
-import os
-import signal
-import sqlite3
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import aiohttp
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from receiver_nginx import Receiver, free_port, nginx, require, wrk_script
+from receiver_nginx import Receiver, free_port, wrk_script
+from support.database import Database, SqliteDatabase, databases
+from support.installation import BODY, KEY, USER, Engine, HandlerSpec, Installed
+from support.processes import ESPF, cpu_s, running, wait_until
+from support.receivers import Counter, quick_receiver
+from support.report import Figure, Report, arguments, chosen
+from yardsticks import aiohttp_loop, celery_redis, pgqueuer_aiohttp
 
-ESPF = Path(sys.executable).with_name("espf")
+__all__ = ["ACCOUNTS", "ESPF", "Installation", "cpu_s"]
+
 ACCOUNTS = 10_000
-USER, KEY = "espf", "bench-key"
-BUDGET_S = 240
-HANDLER = """
-[[handler]]
-name = "bench"
-type = "EventSender"
-enabled = true
-subscriptions = ["Account/Blocked", "Account/Unblocked"]
-[handler.options]
-Concurrency = 1
-"EventSender.URL" = "{url}"
-"EventSender.APIVersion" = 1
-"EventSender.AuthMethod" = "Basic"
-"EventSender.BasicAuth.User" = "{user}"
-"EventSender.BasicAuth.Key" = "env:BENCH_KEY"
-"EventSender.TokenRate" = 1000000
-"EventSender.TokenBurstiness" = 1000000
-"EventSender.Window" = {window}
-"""
+HANDLER = "bench"
+WRK_S = 3
+AIOHTTP_REQUESTS = 15_000
+CELERY_TASKS = 3_000
+PGQUEUER_JOBS = 30_000
+
+
+class Installation(Installed):
+    """An espf with 10,000 accounts and one handler; on SQLite unless told."""
+
+    def __init__(
+        self,
+        folder: Path,
+        receiver: Receiver | str,
+        window: int = 48,
+        database: Database | None = None,
+    ) -> None:
+        url = receiver if isinstance(receiver, str) else receiver.url
+        super().__init__(folder, database or SqliteDatabase(folder), ())
+        self.path = folder / "espf.db"
+        self.add_accounts(ACCOUNTS)
+        self.apply([HandlerSpec(HANDLER, url, window)])
 
 
 @dataclass(frozen=True)
-class Round:
-    """What one round measured."""
+class Drained:
+    """One drain of one engine."""
 
-    wrk: float
-    aiohttp: float
-    espf: float
-    cpu_us: float
+    rate: float
+    engine_us: float
+    """CPU microseconds of the engine for each event."""
+    database_us: float
+    """The same of the database's own processes."""
     memory_mb: float
 
 
-class Installation:
-    """An espf on a fresh SQLite file with 10,000 accounts and one handler."""
+@dataclass
+class Round:
+    """What one round measured: 0 or nothing where a yardstick is missing."""
 
-    def __init__(self, folder: Path, receiver: Receiver, window: int) -> None:
-        self.path = folder / "espf.db"
-        self.env = {
-            **os.environ,
-            "ESPF_DATABASE_URL": f"sqlite:///{self.path}",
-            "BENCH_KEY": KEY,
-            "ESPF_ADMIN_PASSWORD": "bench-password-1",
-        }
-        self.espf("migrate")
-        handler = folder / "handlers.toml"
-        handler.write_text(HANDLER.format(url=receiver.url, user=USER, window=window))
-        customer = self.espf("registry", "add", "customer", "name=Bench", "--json")
-        rows = folder / "accounts.csv"
-        key = _number_after(customer, '"i_customer"')
-        lines = [f"{79_000_000_000 + n},{key},mobile" for n in range(ACCOUNTS)]
-        rows.write_text("\n".join(["id,i_customer,role", *lines]) + "\n")
-        self.espf("registry", "import", "account", str(rows))
-        self.espf("apply", str(handler))
+    espf: dict[str, Drained] = field(default_factory=dict)
+    wrk: dict[str, float] = field(default_factory=dict)
+    """Beside each engine: the mean of just before and just after it."""
+    aiohttp: float = 0.0
+    celery: float = 0.0
+    pgqueuer: float = 0.0
 
-    def espf(self, *words: str) -> str:
-        """Run the installed command; its output."""
-        done = subprocess.run(
-            [str(ESPF), *words],
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+
+class Bench:
+    """The receiver and the yardsticks, with one installation of each engine."""
+
+    def __init__(self, folder: Path, url: str, port: int, report: Report) -> None:
+        self.folder = folder
+        self.url = url
+        self.count = Counter(port)
+        self.report = report
+        self._receiver = Receiver(port)
+        key = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
+        self._script = wrk_script(folder, BODY, "Basic", key)
+        self._wrk_missing = (
+            "" if shutil.which("wrk") else "wrk is not installed (apt-get install wrk)"
         )
-        if done.returncode:
-            raise SystemExit(f"espf {' '.join(words)}: {done.stdout}{done.stderr}")
-        return done.stdout
+        self.celery_missing = celery_redis.missing()
+        self.pgqueuer_missing = pgqueuer_aiohttp.missing()
+        for missing in (self._wrk_missing, self.celery_missing, self.pgqueuer_missing):
+            if missing:
+                report.note(f"left out: {missing}")
 
-    def change_accounts(self, events: int) -> int:
-        """Block and unblock all accounts in turn; returns the number of the last event."""
-        with sqlite3.connect(self.path, timeout=30) as connection:
-            connection.execute("PRAGMA synchronous=FULL")
-            for turn in range(events // ACCOUNTS):
-                letter = "NY"[(turn + 1) % 2]
-                connection.execute("UPDATE accounts SET blocked = ?", (letter,))
-                connection.commit()
-            last: int = connection.execute("SELECT max(i_event) FROM event").fetchone()[0]
-        connection.close()
-        return last
+    def wrk(self) -> float:
+        """Requests a second of wrk, 0 if it is not installed."""
+        return 0.0 if self._wrk_missing else self._receiver.wrk(self._script, WRK_S)
 
-    def drain(self, last: int, events: int) -> tuple[float, float, float]:
-        """Run `espf serve` until all is settled: events/s, CPU us/event, MB of the engine.
+    def drain(self, espf: Installation, events: int, *, straight: bool) -> Drained:
+        """Change accounts, then run `espf serve` until all is settled.
 
         The handler is paused until the web side is up: importing Django on the other core would be
         measured otherwise, not delivery.
         """
+        espf.espf("handlers", "pause", HANDLER)
+        shell = espf.database.connect()
+        before = shell.value("SELECT coalesce(max(i_event), 0) FROM event")
+        if straight:
+            espf.add_events(events)
+        else:
+            espf.change_accounts(events // ACCOUNTS)
+        last = shell.value("SELECT max(i_event) FROM event")
+        if (last or 0) - before < events:
+            raise SystemExit(f"{espf.database.engine}: the triggers wrote too few events")
         port = str(free_port())
-        self.espf("handlers", "pause", "bench")
-        server = subprocess.Popen(
-            [str(ESPF), "serve", "--port", port], env=self.env, stdout=subprocess.DEVNULL
+        words = [str(ESPF), "serve", "--port", port]
+        log = self.folder / f"{espf.database.engine}.log"
+        with running(words, log, ready="ready:", env=espf.env) as (process, _):
+            engine = Engine(process)
+            _until_up(f"http://127.0.0.1:{port}/healthz", process)
+            count, began = self.count(), _costs(engine, espf.database)
+            espf.espf("handlers", "resume", HANDLER)
+            wait_until("the first event", lambda: self.count() > count, process, every_s=0.005)
+            settled = f"SELECT min(position) >= {last} FROM lane_cursor"
+            wait_until("the last event", lambda: bool(shell.value(settled)), process)
+            ended_at, ended = time.time(), _costs(engine, espf.database)
+            memory_mb = engine.memory_mb()
+        first_us, done = shell.rows(
+            f"SELECT min(started_us), count(*) FROM attempt WHERE i_event > {last - events}"
+        )[0]
+        shell.close()
+        sent = self.count() - count
+        assert done == sent == events, f"{done} attempts and {sent} requests for {events} events"
+        return Drained(
+            events / (ended_at - first_us / 1e6),
+            (ended[0] - began[0]) / events * 1e6,
+            (ended[1] - began[1]) / events * 1e6,
+            memory_mb,
         )
-        try:
-            watch = sqlite3.connect(self.path, timeout=30)
-            before = watch.execute("SELECT coalesce(max(i_attempt), 0) FROM attempt").fetchone()[0]
-            _until_up(f"http://127.0.0.1:{port}/healthz", server)
-            self.espf("handlers", "resume", "bench")
-            _until(watch, f"SELECT max(i_attempt) > {before} FROM attempt", server)
-            cpu_before, began_at = _cpu_s(server.pid), time.time()
-            _until(watch, f"SELECT min(position) >= {last} FROM lane_cursor", server)
-            ended_at, cpu = time.time(), _cpu_s(server.pid) - cpu_before
-            memory_mb = _memory_mb(server.pid)
-            first_us, done = watch.execute(
-                "SELECT min(started_us), count(*) FROM attempt WHERE i_attempt > ?", (before,)
-            ).fetchone()
-            watch.close()
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
-        assert done == events, f"{done} attempt rows for {events} events"
-        # The CPU clock starts a little later than the first request: scale it to its own time.
-        elapsed = ended_at - first_us / 1e6
-        cpu *= elapsed / max(ended_at - began_at, 1e-9)
-        return events / elapsed, cpu / events * 1e6, memory_mb
+
+    def round(
+        self, installations: list[Installation], server: Any, events: int, *, straight: bool
+    ) -> Round:
+        """All once."""
+        one = Round()
+        one.aiohttp = aiohttp_loop.measure(self.url, AIOHTTP_REQUESTS)
+        if not self.celery_missing:
+            one.celery = celery_redis.measure(self._fresh(), self.url, self.count, CELERY_TASKS)
+        if server is not None and not self.pgqueuer_missing:
+            one.pgqueuer = pgqueuer_aiohttp.measure(
+                server, self._fresh(), self.url, self.count, PGQUEUER_JOBS
+            )
+        before = self.wrk()
+        for espf in installations:
+            engine = espf.database.engine
+            one.espf[engine] = self.drain(espf, events, straight=straight)
+            after = self.wrk()
+            one.wrk[engine] = statistics.mean((before, after))
+            before = after
+        return one
+
+    def _fresh(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+
+def _costs(engine: Engine, database: Database) -> tuple[float, float]:
+    return engine.cpu_s(), database.server_cpu_s()
 
 
 def _until_up(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    def answers() -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
-            time.sleep(1)
-            return
-        if server.poll() is not None:
-            raise SystemExit(f"espf serve ended with status {server.returncode}")
-        time.sleep(0.1)
-    raise SystemExit("the web side of espf serve did not come up in a minute")
+            return True
+        return False
+
+    wait_until("the web side", answers, server, every_s=0.1)
+    time.sleep(1)
 
 
-def _number_after(text: str, key: str) -> int:
-    return int(text.split(key, 1)[1].lstrip(" :").split(",")[0].split("}")[0].split("\n")[0])
+@contextlib.contextmanager
+def installed(
+    engines: list[str], folder: Path, url: str, window: int
+) -> Iterator[tuple[list[Installation], Any]]:
+    """An installation of each engine, and the PostgreSQL server if there is one."""
+    with contextlib.ExitStack() as stack:
+        made, server = [], None
+        for engine in engines:
+            there = folder / engine
+            there.mkdir()
+            kind = stack.enter_context(databases(engine, there))
+            server = kind.server or server
+            made.append(Installation(there, url, window, kind.make()))
+        yield made, server
 
 
-def _until(watch: sqlite3.Connection, question: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(6000):
-        if watch.execute(question).fetchone()[0]:
-            return
-        if server.poll() is not None:
-            raise SystemExit(f"espf serve ended with status {server.returncode}")
-        time.sleep(0.02)
-    raise SystemExit("espf serve did not finish in two minutes")
+def summarise(report: Report, engine: str, rounds: list[Round]) -> None:
+    """The figures of one engine: medians, and ratios within each round."""
+    mine = [one.espf[engine] for one in rounds]
+    report.add(Figure(engine, "delivery", *_events(statistics.median(one.rate for one in mine))))
+    against: list[tuple[str, str, float, Callable[[float], str], str, Callable[[Round], float]]] = [
+        ("wrk", "≥ 30 %, goal 40 %", 0.3, lambda r: f"{r * 100:.0f} %", "requests/s", _wrk(engine)),
+        ("Celery + Redis + requests", "≥ 50 times", 50, _times, "tasks/s", lambda r: r.celery),
+        ("an aiohttp loop without any log", "", 0, _times, "requests/s", lambda r: r.aiohttp),
+        ("PgQueuer + aiohttp", "", 0, _times, "jobs/s", lambda r: r.pgqueuer),
+    ]
+    for name, target, least, shown, unit, of in against:
+        if not all(of(one) for one in rounds):
+            continue
+        ratio = statistics.median(one.espf[engine].rate / of(one) for one in rounds)
+        beside = f"{statistics.median(map(of, rounds)):,.0f} {unit}"
+        holds = ratio >= least if target else None
+        report.add(
+            Figure(engine, f"delivery, of {name}", shown(ratio), ratio, beside, target, holds)
+        )
+    engine_us = statistics.median(one.engine_us for one in mine)
+    report.add(_cpu(engine, "the engine", engine_us, 40))
+    if engine != "sqlite":
+        database_us = statistics.median(one.database_us for one in mine)
+        report.add(_cpu(engine, "the database", database_us, 10))
+    memory_mb = max(one.memory_mb for one in mine)
+    report.add(Figure(engine, "most memory of the engine", f"{memory_mb:.0f} MB", memory_mb))
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _wrk(engine: str) -> Callable[[Round], float]:
+    return lambda one: one.wrk[engine]
 
 
-def _memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} times"
 
 
-async def _aiohttp_loop(url: str, body: str, requests: int, connections: int) -> float:
-    headers = {"Content-Type": "application/json"}
-    left = requests
-    headers["Authorization"] = aiohttp.encode_basic_auth(USER, KEY)
-    connector = aiohttp.TCPConnector(limit=connections)
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-
-        async def work() -> None:
-            nonlocal left
-            while left > 0:
-                left -= 1
-                async with session.post(url, data=body.encode()) as answer:
-                    await answer.read()
-                    assert answer.status == 200
-
-        began = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(connections):
-                group.create_task(work())
-        return requests / (time.perf_counter() - began)
+def _events(rate: float) -> tuple[str, float]:
+    return f"{rate:,.0f} events/s", rate
 
 
-def measure_sqlite(rounds: int, events: int, window: int) -> list[Round]:
-    """All rounds on SQLite, each on the same file, which grows as in real life."""
-    results: list[Round] = []
-    deadline = time.monotonic() + BUDGET_S * 0.75
-    with tempfile.TemporaryDirectory(prefix="espf-bench-") as name:
-        folder = Path(name)
-        with nginx(folder) as receiver:
-            espf = Installation(folder, receiver, window)
-            key = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
-            body = (
-                '{"event_type":"Account/Blocked","variables":{"i_event":107615,"i_env":1,'
-                '"event_time":"2026-01-01 12:00:00","i_account":10889,"i_customer":1,'
-                '"prev_blocked":"N","curr_blocked":"Y"}}'
-            )
-            script = wrk_script(folder, body, "Basic", key)
-            while len(results) < rounds and time.monotonic() < deadline:
-                last = espf.change_accounts(events)
-                wrk = [receiver.wrk(script, 3)]
-                loop = asyncio.run(_aiohttp_loop(receiver.url, body, 15_000, 64))
-                count = receiver.count()
-                rate, cpu_us, memory_mb = espf.drain(last, events)
-                sent = receiver.count() - count - 1
-                assert sent == events, f"nginx counted {sent} requests for {events} events"
-                wrk.append(receiver.wrk(script, 3))
-                one = Round(statistics.mean(wrk), loop, rate, cpu_us, memory_mb)
-                results.append(one)
-                print(
-                    f"  round {len(results)}: espf {one.espf:,.0f}/s, wrk {wrk[0]:,.0f} and "
-                    f"{wrk[1]:,.0f}/s, aiohttp loop {one.aiohttp:,.0f}/s, "
-                    f"nginx and attempt log counted {events:,} each",
-                    flush=True,
-                )
-    return results
-
-
-def summary(engine: str, results: Sequence[Round]) -> str:
-    """The line that is quoted: medians, the ratio within each round."""
-    rate = statistics.median(one.espf for one in results)
-    share = statistics.median(one.espf / one.wrk for one in results) * 100
-    cpu_us = statistics.median(one.cpu_us for one in results)
-    memory_mb = max(one.memory_mb for one in results)
-    return (
-        f"{engine}: {rate:,.0f} events/s, {share:.0f} % of wrk, "
-        f"{cpu_us:.0f} us CPU/event, {memory_mb:.0f} MB"
+def _cpu(engine: str, whose: str, us: float, most: float) -> Figure:
+    return Figure(
+        engine, f"CPU of {whose}", f"{us:.0f} us an event", us, "", f"≤ {most} us", us <= most
     )
 
 
+def _say(report: Report, number: int, one: Round) -> None:
+    for engine, drained in one.espf.items():
+        report.round(
+            f"round {number}, {engine}: {drained.rate:,.0f} events/s, "
+            f"wrk {one.wrk[engine]:,.0f}/s, aiohttp loop {one.aiohttp:,.0f}/s, "
+            f"Celery {one.celery:,.0f}/s, "
+            f"PgQueuer {one.pgqueuer:,.0f}/s",
+            engine=engine,
+            espf=drained.rate,
+            wrk=one.wrk[engine],
+            aiohttp=one.aiohttp,
+            celery=one.celery,
+            pgqueuer=one.pgqueuer,
+        )
+
+
 def main() -> None:
-    """Measure every engine that is available."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure every engine that was asked for."""
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--window", type=int, default=48, help="EventSender.Window")
+    parser.add_argument(
+        "--straight", action="store_true", help="write events into the log, without triggers"
+    )
     options = parser.parse_args()
-    require("nginx", "wrk")
-    results = measure_sqlite(options.rounds, options.events, options.window)
-    times = statistics.median(one.espf / one.aiohttp for one in results)
-    print(f"  espf delivers {times:.1f} times what an aiohttp loop sends without any log")
-    print(summary("sqlite", results))
+    engines = list(chosen(options.engine))
+    report, rounds = Report("delivery"), []
+    with tempfile.TemporaryDirectory(prefix="espf-bench-") as name:
+        folder = Path(name)
+        with (
+            quick_receiver(folder, report.note) as (url, port),
+            installed(engines, folder, url, options.window) as (installations, server),
+        ):
+            bench = Bench(folder, url, port, report)
+            for number in range(1, options.rounds + 1):
+                one = bench.round(installations, server, options.events, straight=options.straight)
+                rounds.append(one)
+                _say(report, number, one)
+    for engine in engines:
+        summarise(report, engine, rounds)
+    report.write(options.json)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,13 @@ A subscriber is blocked and unblocked by plain SQL every 350 ms or so while the 
 `espf serve` is idle; a raw socket server notes when each request arrives. The yardstick in the same
 run is what such a change costs without espf: the commit itself and a bare POST on loopback.
 
-    python benchmarks/latency.py [--changes 150]
+    python benchmarks/latency.py [--engine both] [--changes 150] [--idle-s 10] [--json FILE]
 """
 
-import argparse
 import json
 import random
-import signal
 import socket
-import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,8 +18,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from delivery import ESPF, Installation, _cpu_s
-from receiver_nginx import Receiver, free_port
+from delivery import Installation
+from support.database import databases
+from support.installation import Engine
+from support.report import Figure, Report, arguments, chosen
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -75,60 +73,95 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def main() -> None:
-    """Measure on SQLite."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--changes", type=int, default=150)
-    changes = parser.parse_args().changes
-    wire = WireClock()
-    with tempfile.TemporaryDirectory(prefix="espf-bench-") as name:
-        espf = Installation(Path(name), Receiver(wire.port), 64)
-        server = subprocess.Popen(
-            [str(ESPF), "serve", "--port", str(free_port())],
-            env=espf.env,
-            stdout=subprocess.DEVNULL,
-        )
-        try:
+def measure(engine: str, wire: WireClock, report: Report, changes: int, idle_s: float) -> None:
+    """All of one engine."""
+    with (
+        tempfile.TemporaryDirectory(prefix="espf-bench-") as name,
+        databases(engine, Path(name)) as kind,
+    ):
+        espf = Installation(Path(name), f"http://127.0.0.1:{wire.port}/", 64, kind.make())
+        with espf.engine(web=True) as running:
             time.sleep(4)
-            cpu, began = _cpu_s(server.pid), time.monotonic()
-            time.sleep(5)
-            idle = (_cpu_s(server.pid) - cpu) / (time.monotonic() - began) * 100
-            taken, commits = change_and_wait(espf.path, wire, changes)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
-    bare = bare_post_ms(wire.port, changes)
-    print(
-        f"sqlite: commit to wire p50 {percentile(taken, 0.5):.1f} ms, "
-        f"p99 {percentile(taken, 0.99):.1f} ms over {len(taken)} changes; "
-        f"yardstick: the commit {statistics.median(commits):.1f} ms, "
-        f"a bare POST {statistics.median(bare):.2f} ms; idle CPU {idle:.2f} % of a core"
+            idle = idle_cpu(running, espf, idle_s)
+            taken, commits = change_and_wait(espf, wire, changes)
+    bare = statistics.median(bare_post_ms(wire.port, changes))
+    commit = statistics.median(commits)
+    beside = f"the commit {commit:.1f} ms, a bare POST {bare:.2f} ms; {len(taken)} changes"
+    for share, most in ((0.5, 15), (0.99, 40)):
+        ms = percentile(taken, share)
+        report.add(
+            Figure(
+                engine,
+                f"commit to wire, p{share * 100:.0f}",
+                f"{ms:.1f} ms",
+                ms,
+                beside,
+                f"≤ {most} ms",
+                ms <= most,
+            )
+        )
+    of_engine, of_database = idle
+    beside = "" if engine == "sqlite" else f"and the database {of_database:.2f} %"
+    report.add(
+        Figure(
+            engine,
+            "idle CPU",
+            f"{of_engine:.2f} % of a core",
+            of_engine,
+            beside,
+            "≤ 1 %",
+            of_engine <= 1,
+        )
     )
 
 
-def change_and_wait(path: Path, wire: WireClock, changes: int) -> tuple[list[float], list[float]]:
+def idle_cpu(engine: Engine, espf: Installation, seconds: float) -> tuple[float, float]:
+    """CPU of engine and database while nothing happens, in per cent of a core."""
+    began = time.monotonic()
+    engine_s, database_s = engine.cpu_s(), espf.database.server_cpu_s()
+    time.sleep(seconds)
+    took = time.monotonic() - began
+    return (
+        (engine.cpu_s() - engine_s) / took * 100,
+        (espf.database.server_cpu_s() - database_s) / took * 100,
+    )
+
+
+def change_and_wait(
+    espf: Installation, wire: WireClock, changes: int
+) -> tuple[list[float], list[float]]:
     """Change accounts one by one: milliseconds from commit to wire, and of each commit."""
     taken, commits = [], []
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-    connection.execute("PRAGMA synchronous=FULL")
+    shell = espf.database.connect()
     for turn in range(changes):
         time.sleep(0.25 + random.random() * 0.2)  # longer than the engine stays wide awake
         began = time.perf_counter()
-        connection.execute(
-            "UPDATE accounts SET blocked = CASE blocked WHEN 'Y' THEN 'N' ELSE 'Y' END "
-            "WHERE i_account = (SELECT min(i_account) + ? FROM accounts)",
-            (turn % 100,),
+        shell.run(
+            "UPDATE accounts SET blocked = CASE blocked WHEN 'Y' THEN 'N' ELSE 'Y' END"
+            f" WHERE i_account = (SELECT min(i_account) + {turn % 100} FROM accounts)"
         )
         committed = time.perf_counter()
-        i_event = connection.execute("SELECT max(i_event) FROM event").fetchone()[0]
+        i_event = shell.value("SELECT max(i_event) FROM event")
         for _ in range(5000):
             if i_event in wire.arrived:
                 break
             time.sleep(0.001)
         taken.append((wire.arrived[i_event] - committed) * 1000)
         commits.append((committed - began) * 1000)
-    connection.close()
+    shell.close()
     return taken, commits
+
+
+def main() -> None:
+    """Measure every engine that was asked for."""
+    parser = arguments(__doc__)
+    parser.add_argument("--changes", type=int, default=150)
+    parser.add_argument("--idle-s", type=float, default=10)
+    options = parser.parse_args()
+    report, wire = Report("latency"), WireClock()
+    for engine in chosen(options.engine):
+        measure(engine, wire, report, options.changes, options.idle_s)
+    report.write(options.json)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,8 @@ def test_each_dependency_has_its_reason() -> None:
     needed = {re.split(r"[\[<>=]", line)[0] for line in project["project"]["dependencies"]}
     assert set(re.findall(r"^\| ([a-z0-9-]+) \|", page, re.MULTILINE)) - {"package"} == needed
     groups = project["dependency-groups"]
-    for line in groups["test"] + groups["lint"]:
-        assert re.split(r"[<>=]", line)[0] in page
+    for line in groups["test"] + groups["lint"] + groups["bench"]:
+        assert re.split(r"[\[<>=]", line)[0] in page
 
 
 def test_locked_files_hold_hashes_and_no_address() -> None:

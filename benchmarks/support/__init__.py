@@ -1,0 +1,1 @@
+"""What the benchmarks share: databases, installations, receivers, and how a result is written."""

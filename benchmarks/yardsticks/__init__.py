@@ -1,0 +1,1 @@
+"""What delivery is held against: the tools that people build such a thing with today."""
