@@ -289,7 +289,8 @@ BULK = [
         "UPDATE accounts SET balance = balance - i_account % 7, bill_status = 'S', i_product = 2,"
         " expiration_date = '2026-01-02', credit_limit = i_account % 5, password = 'new',"
         " id = id || 'x',"
-        " balance_control = 'individual', billing_model = CASE i_account % 3 WHEN 0 THEN -1 ELSE 1 END"
+        " balance_control = 'individual',"
+        " billing_model = CASE i_account % 3 WHEN 0 THEN -1 ELSE 1 END"
         " WHERE i_account > 5"
     ),
     "UPDATE accounts SET i_sim_card = NULL WHERE i_account > 10",
