@@ -177,7 +177,8 @@ def test_statements_that_sqlite_does_not_have_are_captured(rig, connection):
 def test_a_session_of_small_updates_can_make_a_large_one(rig, connection):
     """A plan kept from one row would compare each of 6,000 with each other: for minutes."""
     connection.execute(
-        "INSERT INTO accounts (i_customer, id) SELECT 1, 'n' || n FROM generate_series(1, 6000) AS n"
+        "INSERT INTO accounts (i_customer, id)"
+        " SELECT 1, 'n' || n FROM generate_series(1, 6000) AS n"
     )
     for n in range(20):
         connection.execute("UPDATE accounts SET balance = %s WHERE id = 'n1'", [n])
@@ -193,11 +194,15 @@ def test_a_session_of_small_updates_can_make_a_large_one(rig, connection):
     "change",
     [
         "ALTER TABLE accounts DISABLE TRIGGER espf_capture_02_accounts_update",
-        "CREATE OR REPLACE FUNCTION espf_capture_02_accounts_update() RETURNS trigger"
-        " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        (
+            "CREATE OR REPLACE FUNCTION espf_capture_02_accounts_update() RETURNS trigger"
+            " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+        ),
         "DROP TRIGGER espf_registry_card_given ON accounts",
-        "CREATE TRIGGER espf_capture_99_old AFTER INSERT ON products"
-        " FOR EACH STATEMENT EXECUTE FUNCTION espf_capture_01_accounts_insert()",
+        (
+            "CREATE TRIGGER espf_capture_99_old AFTER INSERT ON products"
+            " FOR EACH STATEMENT EXECUTE FUNCTION espf_capture_01_accounts_insert()"
+        ),
     ],
 )
 def test_a_trigger_that_somebody_changed_is_noticed_and_mended(rig, connection, change):

@@ -280,17 +280,25 @@ def test_keys_are_never_reused(rig):
 
 MANY = 40
 BULK = [
-    "INSERT INTO accounts (i_account, i_customer, id, i_product, i_sim_card)"
-    " SELECT 1000 + i_sim_card, 1, imsi, 2, i_sim_card FROM sim_cards WHERE i_sim_card > 10",
+    (
+        "INSERT INTO accounts (i_account, i_customer, id, i_product, i_sim_card)"
+        " SELECT 1000 + i_sim_card, 1, imsi, 2, i_sim_card FROM sim_cards WHERE i_sim_card > 10"
+    ),
     "UPDATE accounts SET blocked = 'Y' WHERE i_account > 10",
-    "UPDATE accounts SET balance = balance - i_account % 7, bill_status = 'S', i_product = 2,"
-    " expiration_date = '2026-01-02', credit_limit = i_account % 5, password = 'new', id = id || 'x',"
-    " balance_control = 'individual', billing_model = CASE i_account % 3 WHEN 0 THEN -1 ELSE 1 END"
-    " WHERE i_account > 5",
+    (
+        "UPDATE accounts SET balance = balance - i_account % 7, bill_status = 'S', i_product = 2,"
+        " expiration_date = '2026-01-02', credit_limit = i_account % 5, password = 'new',"
+        " id = id || 'x',"
+        " balance_control = 'individual',"
+        " billing_model = CASE i_account % 3 WHEN 0 THEN -1 ELSE 1 END"
+        " WHERE i_account > 5"
+    ),
     "UPDATE accounts SET i_sim_card = NULL WHERE i_account > 10",
     "UPDATE accounts SET firstname = 'nobody is told'",
-    "UPDATE sim_cards SET ki = 'secret', status = 'disposed' WHERE i_sim_card > 3"
-    " AND status = 'available'",
+    (
+        "UPDATE sim_cards SET ki = 'secret', status = 'disposed' WHERE i_sim_card > 3"
+        " AND status = 'available'"
+    ),
     "DELETE FROM accounts WHERE i_account > 10",
     "UPDATE customers SET balance = 200, blocked = 'Y', limited = 'Y', bill_status = 'D'",
     "DELETE FROM sim_cards WHERE status = 'available'",

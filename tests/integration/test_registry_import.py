@@ -12,9 +12,9 @@ from espf.registry.importing import KEPT_FAILURES, import_file
 from espf.registry.services import add, list_, show, update
 
 
-@pytest.fixture
-def rig(tmp_path):
-    with registry_rig.registry(tmp_path) as rig:
+@pytest.fixture(params=registry_rig.ENGINES)
+def rig(request, tmp_path):
+    with registry_rig.registry(tmp_path, request.param) as rig:
         add("customer", {"name": "Ann"})
         add("sim_card", {"imsi": "001010000000001"})
         rig.events()

@@ -74,6 +74,10 @@ class Rig:
         """Names of a table's columns."""
         raise NotImplementedError
 
+    def stored(self) -> bytes:
+        """Everything that is stored, as it lies on the disk or in a dump."""
+        raise NotImplementedError
+
     def sql(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement; `?` for parameters."""
         raise NotImplementedError
@@ -145,6 +149,9 @@ class SqliteRig(Rig):
     def columns(self, table: str) -> list[str]:
         return [row[1] for row in self.sql(f"PRAGMA table_info({table})")]
 
+    def stored(self) -> bytes:
+        return self.path.read_bytes() + self.path.with_name(f"{self.path.name}-wal").read_bytes()
+
     def sql(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         connection = self.connect()
         try:
@@ -176,6 +183,10 @@ class PostgresRig(Rig):
     def columns(self, table: str) -> list[str]:
         question = "SELECT column_name FROM information_schema.columns WHERE table_name = ?"
         return [name for (name,) in self.sql(question, table)]
+
+    def stored(self) -> bytes:
+        dump = [str(programs() / "pg_dump"), f"--dbname={self.url}"]
+        return subprocess.run(dump, capture_output=True, check=True).stdout
 
     def sql(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         text = sql.replace("?", "%s") if parameters else sql

@@ -17,12 +17,17 @@ def rows(entity: Entity) -> QuerySet[Model]:
     return entity.rows().select_related(*RELATED.get(entity.name, ()))
 
 
-def find(entity: Entity, key: str | int) -> Model:
+def find(entity: Entity, key: str | int, *, for_change: bool = False) -> Model:
     """The record of a key: the number, or `id=…`, `imsi=…`, `name=…` where the entity has them.
 
-    Raises RegistryError if there is none, or more than one (in several environments).
+    `for_change` holds the row until the transaction ends, so that what is checked still holds when
+    it is written (on SQLite the whole transaction is alone). Raises RegistryError if there is none,
+    or more than one (in several environments).
     """
-    found = list(rows(entity).filter(**_condition(entity, key))[:2])
+    all_rows = rows(entity)
+    if for_change:
+        all_rows = all_rows.select_for_update(of=("self",), no_key=True)
+    found = list(all_rows.filter(**_condition(entity, key))[:2])
     if not found:
         raise RegistryError(f"There is no {entity.name} {_shown(key)}.")
     if len(found) > 1:

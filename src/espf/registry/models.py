@@ -2,7 +2,8 @@
 
 Defaults and checks stand in the database, so that a bare shell can write and no writer can store a
 letter that means nothing. Keys are never reused. Money has 5 places and at most 10 digits before
-them, which SQLite's numbers hold exactly. Columns marked "encrypted" hold `SecretBox` ciphertext.
+them: exact on PostgreSQL, and what SQLite's numbers tell apart. Columns marked "encrypted" hold
+`SecretBox` ciphertext.
 """
 
 from decimal import Decimal
@@ -37,7 +38,7 @@ def _one_of(table: str, column: str, values: tuple[Any, ...]) -> models.CheckCon
 
 
 def _money_fits(table: str, column: str) -> models.CheckConstraint:
-    # Text sorts above every number, so this refuses what is not a number as well.
+    # On SQLite text sorts above every number, on PostgreSQL NaN does: both are refused as well.
     fits = Q(**{f"{column}__gt": -MONEY_LIMIT, f"{column}__lt": MONEY_LIMIT})
     return models.CheckConstraint(condition=fits, name=f"{table}_{column}")
 

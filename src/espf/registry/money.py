@@ -49,7 +49,7 @@ def _move(entity: str, key: str | int, given: Decimal) -> Record:
     """`given` is from the subscriber's view: negative for a charge."""
     kind = entity_of(entity)
     with one_change():
-        row = find(kind, key)
+        row = find(kind, key, for_change=True)
         if not isinstance(row, Account | Customer):
             raise RegistryError(f"{entity} has no balance; name a customer or an account.")
         if given < 0 and row.bill_status == "C":

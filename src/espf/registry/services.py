@@ -40,7 +40,7 @@ def update(entity: str, key: str | int, fields: Mapping[str, object]) -> Record:
     """
     kind = entity_of(entity)
     with one_change():
-        row = find(kind, key)
+        row = find(kind, key, for_change=True)
         update_row(kind, row, fields)
         return record(find(kind, row.pk))
 
@@ -49,7 +49,7 @@ def remove(entity: str, key: str | int) -> Record:
     """Delete a record and return what it was; one that others need is refused."""
     kind = entity_of(entity)
     with one_change():
-        row = find(kind, key)
+        row = find(kind, key, for_change=True)
         gone = record(row)
         _check_unused(row)
         try:

@@ -31,10 +31,14 @@ class Table(Generic[M]):
         columns = ", ".join(map(_quoted, self._columns.values()))
         self._select = f"SELECT {columns} FROM {self._name}"  # noqa: S608 - the models' names
 
-    def get(self, **where: Value) -> M | None:
-        """The row with these values (by the model's attributes), if there is one."""
+    def get(self, *, for_change: bool = False, **where: Value) -> M | None:
+        """The row with these values (by the model's attributes), if there is one.
+
+        `for_change` holds it until the transaction ends.
+        """
         condition = " AND ".join(f"{_quoted(self._columns[name])} = %s" for name in where)
-        found = _execute(f"{self._select} WHERE {condition} LIMIT 1", list(where.values()))
+        held = " FOR NO KEY UPDATE" if for_change and connection.vendor == "postgresql" else ""
+        found = _execute(f"{self._select} WHERE {condition} LIMIT 1{held}", list(where.values()))
         if found is None:
             return None
         values = [

@@ -24,6 +24,8 @@ _ADVICE: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.CrashShutdown, "it is recovering from a crash, and comes back by itself"),
     (errors.CannotConnectNow, "it is starting or stopping, and comes back by itself"),
     (errors.LockNotAvailable, f"another transaction held a lock for {LOCK_TIMEOUT_S} s"),
+    (errors.DeadlockDetected, "two changes waited for each other; try again"),
+    (errors.SerializationFailure, "somebody else changed the same; try again"),
     (errors.QueryCanceled, f"given up: it took longer than {STATEMENT_TIMEOUT_S} s"),
     (errors.InvalidPassword, "correct the password in ESPF_DATABASE_URL"),
     (errors.InvalidCatalogName, "make the database first: `createdb`, or CREATE DATABASE"),
