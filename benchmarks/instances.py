@@ -13,15 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support.database import databases
-from support.installation import HandlerSpec, Installed
+from support.installation import Engine, HandlerSpec, Installed
 from support.processes import wait_until
 from support.receivers import Counter, python_receiver, quick_receiver, rate
-from support.report import Figure, Report, arguments
+from support.report import Figure, Report, arguments, median_ratio
 
 DELAY_MS = 20
 WINDOW = 48
@@ -38,17 +38,34 @@ class Kind:
     events: int
 
 
-def fleet_rate(kind: Kind, espf: Installed, instances: int) -> float:
-    """Events a second of so many instances, once they share the lanes evenly."""
+@dataclass(frozen=True)
+class Drain:
+    """One drain by one fleet; CPU in microseconds for each event."""
+
+    rate: float
+    engines_us: float
+    database_us: float
+
+
+def drain(kind: Kind, espf: Installed, instances: int) -> Drain:
+    """Have so many instances deliver, once they share the lanes evenly."""
     with contextlib.ExitStack() as stack:
-        processes = [
-            stack.enter_context(espf.engine(f"bench-{number}")).process
-            for number in range(instances)
+        engines = [
+            stack.enter_context(espf.engine(f"bench-{number}")) for number in range(instances)
         ]
+        processes = [engine.process for engine in engines]
         _until_shared(espf, instances, processes)
-        began = kind.count()
+        espf.espf("handlers", "pause", "bench")
         espf.add_events(kind.events)
-        return rate(kind.count, began, kind.events, processes, skip=0.1)
+        began, costs = kind.count(), _costs(engines, espf)
+        espf.espf("handlers", "resume", "bench")
+        found = rate(kind.count, began, kind.events, processes, skip=0.1)
+        spent = [(b - a) / kind.events * 1e6 for a, b in zip(costs, _costs(engines, espf), strict=True)]
+        return Drain(found, *spent)
+
+
+def _costs(engines: Sequence[Engine], espf: Installed) -> tuple[float, float]:
+    return sum(engine.cpu_s() for engine in engines), espf.database.server_cpu_s()
 
 
 def _until_shared(
@@ -81,32 +98,35 @@ def measure(fleets: Sequence[int], events: int, rounds: int, report: Report) -> 
             there.mkdir()
             database = base.make(f"espf_{there.name}")
             espf = Installed(there, database, [HandlerSpec("bench", kind.url, WINDOW)])
-            found: dict[int, list[float]] = {instances: [] for instances in fleets}
+            found: dict[int, list[Drain]] = {instances: [] for instances in fleets}
             for number in range(1, rounds + 1):
                 for instances in fleets:
-                    found[instances].append(fleet_rate(kind, espf, instances))
+                    found[instances].append(drain(kind, espf, instances))
                 report.round(
                     f"round {number}, {kind.name}: "
-                    + ", ".join(f"{one}: {rates[-1]:,.0f}/s" for one, rates in found.items()),
+                    + ", ".join(f"{one}: {all_[-1].rate:,.0f}/s" for one, all_ in found.items()),
                     receiver=kind.name,
-                    **{f"instances_{one}": rates[-1] for one, rates in found.items()},
+                    **{f"instances_{one}": asdict(all_[-1]) for one, all_ in found.items()},
                 )
             _conclude(report, kind, found)
 
 
-def _conclude(report: Report, kind: Kind, found: dict[int, list[float]]) -> None:
+def _conclude(report: Report, kind: Kind, found: dict[int, list[Drain]]) -> None:
     alone = found[min(found)]
     what = f"a receiver that answers after {DELAY_MS} ms" if "ms" in kind.name else "an instant one"
-    for instances, rates in found.items():
-        median = statistics.median(rates)
-        ratio = statistics.median(a / b for a, b in zip(rates, alone, strict=True))
-        beside = "" if rates is alone else f"{ratio:.2f} times one instance"
+    for instances, drains in found.items():
+        median = statistics.median(one.rate for one in drains)
+        ratio = median_ratio((one.rate for one in drains), (one.rate for one in alone))
+        beside = "" if drains is alone else f"{ratio:.2f} times one instance; "
+        for whose in ("engines", "database"):
+            us = statistics.median(getattr(one, f"{whose}_us") for one in drains)
+            beside += f"{whose} {us:.0f} us{' an event' if whose == 'database' else ', '}"
         report.add(
             Figure(
                 ENGINE,
                 f"{instances} instance{'s' * (instances > 1)}, {what}",
                 f"{median:,.0f} events/s",
-                median if rates is alone else ratio,
+                median if drains is alone else ratio,
                 beside,
             )
         )
