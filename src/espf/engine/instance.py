@@ -9,6 +9,7 @@ import structlog
 
 from espf.clock import Clock
 from espf.engine.flow import Flow
+from espf.engine.housekeeper import KeepHouse, keep_house_for_ever
 from espf.engine.leases import LeaseKeeper
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
@@ -53,6 +54,7 @@ class Instance:
         *,
         grace_s: float = 10.0,
         lease_s: float = DEFAULT_LEASE_S,
+        keep_house: KeepHouse | None = None,
         random: Random | None = None,
     ) -> None:
         self.name = me.name
@@ -61,6 +63,7 @@ class Instance:
         self._clock = clock
         self._start_handler = start_handler
         self._grace_s = grace_s
+        self._keep_house = keep_house
         self._random = random or Random()  # noqa: S311 - jitter, not a secret
         self._runners: dict[int, Runner] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -103,12 +106,14 @@ class Instance:
             self._group = group
             settling = group.create_task(self._settler.run())
             polling = group.create_task(self._poll(group))
-            keeping = group.create_task(self._keeper.run())
+            others = [group.create_task(self._keeper.run())]
+            if self._keep_house is not None:
+                others.append(group.create_task(keep_house_for_ever(self._keep_house)))
             _log.info("instance.started", instance=self.name)
             await stop.wait()
             polling.cancel()
             await self._end_all(group)
-            for task in (settling, keeping, *self._handing_over.values()):
+            for task in (settling, *others, *self._handing_over.values()):
                 task.cancel()
             await self._say_goodbye()
         for runner in self._runners.values():  # those that did not end in time
