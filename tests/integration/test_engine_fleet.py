@@ -156,7 +156,7 @@ async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fle
 
 
 async def test_a_token_rate_holds_for_all_instances_together(fleet: Fleet) -> None:
-    """Never above the burst in any second, whoever sends; and the bucket is not starved."""
+    """Not each for itself; and none takes all. (The strict second is proved with a simulated clock.)"""
     rate, burst, seconds = 60, 60, 4
     fleet.add("hss", rate=rate, burst=burst, Concurrency=30)
     members = fleet.join("one", "two", "three")
@@ -172,7 +172,5 @@ async def test_a_token_rate_holds_for_all_instances_together(fleet: Fleet) -> No
     sent = [at for at in times if at < times[0] + seconds]
     by_member = [len(member.far["hss"].sent) for member in members]
 
-    # A loop that is late by some milliseconds sends a little of one second in the next.
-    assert all(sent[n + burst + 5] - sent[n] > 1 for n in range(len(sent) - burst - 5))
-    assert len(sent) > rate * (seconds - 1) * 0.5
+    assert rate * (seconds - 1) * 0.5 < len(sent) <= burst + rate * seconds
     assert min(by_member) > 0
