@@ -156,7 +156,7 @@ async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fle
 
 
 async def test_a_token_rate_holds_for_all_instances_together(fleet: Fleet) -> None:
-    """Not each for itself; and none takes all. (The strict second is proved with a simulated clock.)"""
+    """Not each for itself; and none takes all. A simulated clock proves the strict second."""
     rate, burst, seconds = 60, 60, 4
     fleet.add("hss", rate=rate, burst=burst, Concurrency=30)
     members = fleet.join("one", "two", "three")
