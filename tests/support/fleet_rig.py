@@ -43,7 +43,7 @@ class Member:
         self.unusable: set[str] = set()
         self.may_send: dict[str, Callable[[], bool]] = {}
         """What each handler asks before it writes a request."""
-        self.log = PostgresEventLog(fleet.storage.url, SystemClock())
+        self.log = PostgresEventLog(fleet.storage.url, SystemClock(), name)
         self.instance = Instance(
             instance_row(name), self.log, SystemClock(), self._start, grace_s=2, lease_s=LEASE_S
         )

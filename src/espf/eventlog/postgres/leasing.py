@@ -22,6 +22,24 @@ _COMMIT = Statement(b"commit", b"COMMIT", ())
 _BEGIN_LIGHTLY = Statement(b"light", b"SET LOCAL synchronous_commit = off", ())
 
 
+def applications(token: str) -> list[str]:
+    """Names of an instance's connections, as the server lists them."""
+    # A name has at most 63 characters; the end of a token is its own, the start the instance's.
+    own = f" of {token.rpartition('/')[2]}" if token else ""
+    return [f"espf {what}{own}"[:63] for what in ("polling", "reading", "settling")]
+
+
+async def cut_off(link: Link, owners: Collection[str]) -> None:
+    """End the connections of owners whose leases are over.
+
+    One that is paused, or beyond a broken network, may have locked the rows of its lanes in the
+    middle of a settlement; nobody else could take them until it wakes.
+    """
+    if owners:
+        names = [name for owner in owners for name in applications(owner)]
+        await link.fetch(statement("cut_off"), {"names": names})
+
+
 async def take_lanes(
     link: Link, i_handler: int, owner: str, seen: Collection[LaneRow], now_us: int
 ) -> list[LaneLease]:

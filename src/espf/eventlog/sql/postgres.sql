@@ -40,6 +40,11 @@ SELECT tokens, tokens_us, grants,
     CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
 FROM handler_state WHERE i_handler = :i_handler FOR UPDATE;
 
+-- name: cut_off
+SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user
+  AND application_name = ANY(CAST(:names AS text[]));
+
 -- Lanes that a transaction holds at this moment have an owner who lives.
 -- name: take_lanes
 UPDATE lane_cursor SET owner = :owner, fence = fence + 1, renewals = renewals + 1

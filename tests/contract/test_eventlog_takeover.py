@@ -1,0 +1,63 @@
+"""Lanes on PostgreSQL are taken from an owner that is paused, or cut off, in the worst moment."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from engine_rig import handler_change
+from espf.clock import SystemClock
+from espf.eventlog.model import LANES
+from espf.eventlog.postgres.leasing import applications
+from espf.eventlog.postgres.log import PostgresEventLog
+from postgres_rig import clone
+from storage_rig import PostgresStorage
+
+DEAD = "one/0a1b2c3d"
+
+
+@pytest.fixture
+async def storage() -> AsyncIterator[PostgresStorage]:
+    with clone() as url:
+        made = PostgresStorage(url)
+        made.add(handler_change())
+        yield made
+        await made.close()
+
+
+async def test_lanes_whose_rows_a_paused_owner_has_locked_are_taken_all_the_same(
+    storage: PostgresStorage,
+) -> None:
+    await storage.take(1, DEAD)
+    name = applications(DEAD)[-1]
+    paused = psycopg.connect(storage.url.conninfo, application_name=name)
+    paused.execute("UPDATE lane_cursor SET position = position WHERE lane < 10")
+
+    taken = await storage.take(1, "two")
+
+    assert len(taken) == LANES
+    with pytest.raises(psycopg.OperationalError):
+        paused.commit()
+    paused.close()
+
+
+async def test_only_the_dead_owner_is_cut_off(storage: PostgresStorage) -> None:
+    await storage.take(1, DEAD)
+    other = psycopg.connect(storage.url.conninfo, application_name=applications("x/00000000")[-1])
+    await storage.take(1, "two")
+
+    assert other.execute("SELECT 1").fetchone() == (1,)
+    other.close()
+
+
+async def test_an_instance_that_was_cut_off_connects_again(storage: PostgresStorage) -> None:
+    log = PostgresEventLog(storage.url, SystemClock(), DEAD)
+    rows = await log.lanes()
+    await log.take_lanes(1, DEAD, rows)
+    await storage.take(1, "two")
+    await asyncio.sleep(0.1)
+
+    assert {row.owner for row in await log.lanes()} == {"two"}
+    assert await log.renew_lanes(DEAD) == []
+    await log.close()
