@@ -8,10 +8,12 @@ import pytest
 
 from engine_rig import handler_change
 from espf.clock import SystemClock
+from espf.database_url import PostgresUrl
 from espf.eventlog.model import LANES
+from espf.eventlog.postgres.connection import settings
 from espf.eventlog.postgres.leasing import applications
 from espf.eventlog.postgres.log import PostgresEventLog
-from postgres_rig import clone
+from postgres_rig import clone, server
 from storage_rig import PostgresStorage
 
 DEAD = "one/0a1b2c3d"
@@ -61,3 +63,22 @@ async def test_an_instance_that_was_cut_off_connects_again(storage: PostgresStor
     assert {row.owner for row in await log.lanes()} == {"two"}
     assert await log.renew_lanes(DEAD) == []
     await log.close()
+
+
+async def test_the_server_notices_in_seconds_that_a_client_is_gone_without_a_word(
+    storage: PostgresStorage,
+) -> None:
+    """Unless told, it looks after two hours, and keeps connection and locks until then."""
+    tcp = PostgresUrl(server().url(storage.url.parts["dbname"], port=server().port))
+    connection = psycopg.connect(tcp.conninfo, **settings(tcp, "one"))  # type: ignore[arg-type]
+    waits = {
+        name: connection.execute(f"SHOW {name}".encode()).fetchone()
+        for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+    }
+    connection.close()
+
+    assert waits == {
+        "tcp_keepalives_idle": ("5",),
+        "tcp_keepalives_interval": ("2",),
+        "tcp_keepalives_count": ("3",),
+    }
