@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from engine_rig import handler_change
 from espf.clock import SystemClock
 from espf.database_url import PostgresUrl
-from espf.eventlog.model import LANES
+from espf.eventlog.model import LANES, TokenWish
 from espf.eventlog.postgres.connection import settings
-from espf.eventlog.postgres.leasing import applications
+from espf.eventlog.postgres.leasing import applications, draw_tokens
+from espf.eventlog.postgres.link import Link
 from espf.eventlog.postgres.log import PostgresEventLog
 from postgres_rig import clone, server
 from storage_rig import PostgresStorage
@@ -82,3 +84,46 @@ async def test_the_server_notices_in_seconds_that_a_client_is_gone_without_a_wor
         "tcp_keepalives_interval": ("2",),
         "tcp_keepalives_count": ("3",),
     }
+
+
+class Paused(Link):
+    """A connection of an instance that is paused after its first round trip."""
+
+    def __init__(self, of: PostgresStorage) -> None:
+        super().__init__(of.url, "paused")
+        self.trips = 0
+
+    async def fetch_all(self, *given: Any, **more: Any) -> list[list[tuple[Any, ...]]]:
+        self.trips += 1
+        if self.trips > 1:
+            await asyncio.Event().wait()
+        return await super().fetch_all(*given, **more)
+
+
+WISH = TokenWish(2, 0, 0.0001, 5)
+"""Of a bucket of five that refills in the course of a day."""
+
+
+async def test_one_that_is_paused_while_it_draws_tokens_holds_up_nobody(
+    storage: PostgresStorage,
+) -> None:
+    link = Paused(storage)
+    paused = asyncio.ensure_future(draw_tokens(link, 1, WISH))
+    while link.trips < 2:  # noqa: ASYNC110 - it says nothing
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(2):
+        given = await storage.log.draw_tokens(1, WISH, 0)
+        storage.execute("UPDATE handler_state SET breaker = 'open'")
+    paused.cancel()
+    link.drop()
+
+    assert given.tokens == 2
+
+
+async def test_many_who_draw_at_once_get_no_more_than_there_is(storage: PostgresStorage) -> None:
+    logs = [storage.another_log() for _ in range(4)]
+    found = await asyncio.gather(*(log.draw_tokens(1, WISH, 0) for log in logs * 2))
+    for log in logs:
+        await log.close()
+
+    assert sum(given.tokens for given in found) == 5
