@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from espf.secrets import SecretBox
 
 
-def open_log(config: Config, clock: Clock | None = None) -> EventLog:
-    """Open the event log for an engine. Raises StorageError."""
+def open_log(config: Config, clock: Clock | None = None, token: str = "") -> EventLog:
+    """Open the event log for an engine, whose token it is. Raises StorageError."""
     from espf.eventlog import engines
 
-    return engines.open_log(config.database, clock or SystemClock())
+    return engines.open_log(config.database, clock or SystemClock(), token)
 
 
 @contextmanager
@@ -114,10 +114,11 @@ async def run_instance(
 
     clock = SystemClock()
     with engine_lock(config.database):
-        log = open_log(config, clock)
+        me = myself(config, clock)
+        log = open_log(config, clock, me.token)
         try:
             engine = Instance(
-                myself(config, clock),
+                me,
                 log,
                 clock,
                 handler_starter(config, clock),

@@ -139,6 +139,22 @@ async def test_a_breaker_that_opens_on_one_opens_on_all_and_closes_for_all(fleet
     await fleet.until(lambda: not any(r.flow.breaker.is_open for r in runners), "closed on both")
 
 
+async def test_whose_lanes_are_lost_sends_nothing_more_though_its_lease_is_renewed(
+    fleet: Fleet,
+) -> None:
+    """One that wakes from a long pause renews first, and learns by it that it has no lanes."""
+    i_handler = fleet.add("hss")
+    [one] = fleet.join("one")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 1), "it has all")
+    runner = one.instance._runners[i_handler]
+    fleet.storage.execute("UPDATE lane_cursor SET owner = 'two', fence = fence + 1")
+    await fleet.until(lambda: i_handler not in one.instance._sharing(), "it has noticed")
+
+    assert one.instance._keeper.lease.ends_s > one.instance._clock.monotonic()
+    assert not runner.flow.may_send()
+    assert not one.may_send["hss"]()
+
+
 async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fleet) -> None:
     fleet.add("hss")
     [one] = fleet.join("one")

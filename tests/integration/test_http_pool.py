@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import select
+import socket
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -45,7 +47,13 @@ class Client:
     """A client that is closed at the end, with nothing left open."""
 
     def __init__(self, url: str, **options) -> None:
-        self.http = HttpClient(Target.from_url(url), ClientOptions(**options), SystemClock())
+        self.may_send: Callable[[], bool] = lambda: True
+        self.http = HttpClient(
+            Target.from_url(url), ClientOptions(**options), SystemClock(), self._may_send
+        )
+
+    def _may_send(self) -> bool:
+        return self.may_send()
 
     async def __aenter__(self) -> Self:
         return self
@@ -433,5 +441,61 @@ def test_retry_after_is_that_of_the_final_answer(run, hostile) -> None:
         async with hostile([[[answer]]]) as server, Client(server.url) as client:
             response = await client.post()
             assert (response.status, response.retry_after) == (503, "7")
+
+    run(play())
+
+
+def test_nothing_is_written_once_it_may_not_be_sent(run, hostile) -> None:
+    async def play() -> None:
+        async with hostile([[[OK]]]) as server, Client(server.url) as client:
+            await client.post()
+            client.may_send = lambda: False
+            with pytest.raises(ConnectFailed, match="lease") as caught:
+                await client.post()
+            assert not caught.value.sent
+            assert len(server.requests) == 1
+            client.may_send = lambda: True
+            await client.post()
+            assert len(server.requests) == 2
+
+    run(play())
+
+
+def answer_two(listener: socket.socket) -> list[socket.socket]:
+    """Accept two connections and answer a request on each of them."""
+    ends = [listener.accept()[0] for _ in range(2)]
+    for end in ends:
+        end.recv(65536)
+        end.sendall(OK)
+    return ends
+
+
+def count_readable(ends: list[socket.socket]) -> int:
+    return len(select.select(ends, [], [], 0)[0])
+
+
+def test_a_request_has_left_before_the_next_is_allowed(run) -> None:
+    """Whatever waits in a buffer would leave when a paused process wakes, allowed or not."""
+
+    async def play() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            async with Client(url) as client, asyncio.TaskGroup() as group:
+                posts = [group.create_task(client.post()) for _ in range(2)]
+                ends = await asyncio.to_thread(answer_two, listener)
+                await asyncio.gather(*posts)
+                seen: list[int] = []
+
+                def may_send() -> bool:
+                    seen.append(count_readable(ends))
+                    return True
+
+                client.may_send = may_send
+                posts = [group.create_task(client.post()) for _ in range(2)]
+                await asyncio.sleep(0.05)
+                for end in ends:
+                    end.sendall(OK)
+                    end.close()
+        assert seen == [0, 1]
 
     run(play())

@@ -41,7 +41,9 @@ class Member:
         self.name = name
         self.far = {row.name: FarSide() for row in fleet.storage.operations.handlers()}
         self.unusable: set[str] = set()
-        self.log = PostgresEventLog(fleet.storage.url, SystemClock())
+        self.may_send: dict[str, Callable[[], bool]] = {}
+        """What each handler asks before it writes a request."""
+        self.log = PostgresEventLog(fleet.storage.url, SystemClock(), name)
         self.instance = Instance(
             instance_row(name), self.log, SystemClock(), self._start, grace_s=2, lease_s=LEASE_S
         )
@@ -49,8 +51,9 @@ class Member:
         self.task = asyncio.get_running_loop().create_task(self.instance.run(self.stop))
 
     def _start(
-        self, row: HandlerRow, _may_send: Callable[[], bool]
+        self, row: HandlerRow, may_send: Callable[[], bool]
     ) -> tuple[Handler, HandlerSettings]:
+        self.may_send[row.name] = may_send
         if row.name in self.unusable:
             raise HandlerError("a file of it is missing here")
         return self.far[row.name], Spread.model_validate(row.options)

@@ -12,6 +12,7 @@ import httptools
 
 from espf.delivery.errors import (
     BrokenAnswer,
+    ConnectFailed,
     ConnectionLost,
     DeliveryError,
     translated,
@@ -31,6 +32,8 @@ from espf.handlers.port import Iteration
 FRAMING_FACTOR = 8
 """A chunk of one byte takes six on the wire; an answer that takes more than this is an attack."""
 
+
+LEASE_ENDED = "the lease of this instance ended before the request could leave"
 
 EMPTY_OK = Response(200, b"", truncated=False, retry_after=None)
 """The usual answer, made once."""
@@ -156,6 +159,11 @@ class Connection(asyncio.Protocol):
         request, self._request = self._request, None
         if self._waiter is not None and request is not None:
             self._wire.write(request)
+
+    def withhold_request(self) -> None:
+        """Write nothing: it is no longer ours to send."""
+        if self._waiter is not None and self._request is not None:
+            self.fail(ConnectFailed(LEASE_ENDED))
 
     def cancel(self, waiter: asyncio.Future[Response]) -> None:
         """Nobody awaits this answer any more: close, unless it has come already."""

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable
 
 from espf.clock import Clock
-from espf.delivery.connection import Connection, StaleConnection
+from espf.delivery.connection import LEASE_ENDED, Connection, StaleConnection
 from espf.delivery.deadlines import Sweeper
 from espf.delivery.dial import Dialer
 from espf.delivery.errors import AnswerTimeout, ConnectFailed, ConnectionLost, DeliveryError
@@ -37,7 +37,7 @@ class HttpClient:
         clock: Clock,
         may_send: Callable[[], bool] = always,
     ) -> None:
-        """`may_send` is asked when a connection had to be waited for: time has passed since.
+        """`may_send` is asked as late as can be, before each request is written.
 
         Raises ConfigError if a TLS file cannot be used.
         """
@@ -48,7 +48,7 @@ class HttpClient:
         self._dialer = Dialer(target, options)
         self._pool = Pool(options.max_connections)
         self._idle = self._pool.idle
-        self._outbox = Outbox()
+        self._outbox = Outbox(may_send)
         self._sweeper = Sweeper(self._sweep)
         self._opening: dict[asyncio.Timeout, tuple[float, Iteration]] = {}
         self._start = f"POST {target.path} HTTP/1.1\r\nHost: {target.host_header}\r\n".encode()
@@ -139,7 +139,7 @@ class HttpClient:
             self._refuse_if_closed()
         if not self._may_send():
             connection.abort()
-            raise ConnectFailed("the lease of this instance ended before the request could leave")
+            raise ConnectFailed(LEASE_ENDED)
         return connection
 
     def _refuse_if_closed(self) -> None:

@@ -6,6 +6,7 @@ to wake it: measured with nginx, 10 % more of our CPU time for each event.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -15,12 +16,17 @@ class Writer(Protocol):
     def write_request(self) -> None:
         """Write it, if the exchange is still wanted."""
 
+    def withhold_request(self) -> None:
+        """End the exchange: the request must not leave any more."""
+
 
 class Outbox:
     """Connections with something to write at the end of this turn. One for each client."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_send: Callable[[], bool]) -> None:
+        """`may_send` is asked before each write: a process may be paused at any point of a turn."""
         self._loop = asyncio.get_running_loop()
+        self._may_send = may_send
         self._waiting: list[Writer] = []
 
     def put(self, writer: Writer) -> None:
@@ -31,5 +37,9 @@ class Outbox:
 
     def _write_all(self) -> None:
         waiting, self._waiting = self._waiting, []
+        may_send = self._may_send
         for writer in waiting:
-            writer.write_request()
+            if may_send():
+                writer.write_request()
+            else:
+                writer.withhold_request()

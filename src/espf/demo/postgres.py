@@ -88,7 +88,7 @@ class TemporaryPostgres:
                 **self._as_user(),
             )  # fmt: skip
         ends = time.monotonic() + READY_S
-        while not self._answers():
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > ends:
                 raise ConfigError(f"The PostgreSQL server did not start: {self._said()}")
             time.sleep(0.05)
@@ -146,7 +146,8 @@ class TemporaryPostgres:
         uid, gid = self._account.pw_uid, self._account.pw_gid
         return {"user": uid, "group": gid, "extra_groups": []}
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it takes connections."""
         import psycopg  # noqa: PLC0415
 
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url()):

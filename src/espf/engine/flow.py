@@ -78,6 +78,8 @@ class Flow:
         """The database takes no results: nothing is sent until it does."""
         self.incomplete = settings.leased_whole
         """Some lanes are another's, and only who has all of them may send."""
+        self.lost = False
+        """Another has taken lanes: nothing more is sent, though the lease be renewed."""
         self.in_flight = 0
         self.horizon = 0
         self.look_for_due = True
@@ -107,7 +109,7 @@ class Flow:
 
     def may_send(self) -> bool:
         """Whether the lanes are ours for certain: asked before each request leaves."""
-        if self.incomplete:
+        if self.incomplete or self.lost:
             return False
         ends_s = self.lease.ends_s
         return ends_s == math.inf or self.clock.monotonic() < ends_s

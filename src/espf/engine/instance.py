@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import structlog
@@ -228,7 +229,8 @@ class Instance:
 
     async def _start(self, group: asyncio.TaskGroup, row: HandlerRow) -> None:
         try:
-            handler, settings = self._start_handler(row, self._may_send)
+            may_send = partial(self._may_send, row.i_handler)
+            handler, settings = self._start_handler(row, may_send)
         except (ConfigError, HandlerError) as error:
             self._try_again_s = self._clock.monotonic() + TRY_AGAIN_S
             if self._unusable.get(row.i_handler) != str(error):
@@ -247,7 +249,10 @@ class Instance:
         if self._log.exclusive:
             await self._keeper.take_all(row.i_handler)
 
-    def _may_send(self) -> bool:
+    def _may_send(self, i_handler: int) -> bool:
+        runner = self._runners.get(i_handler)
+        if runner is not None and runner.flow.lost:
+            return False
         return self._clock.monotonic() < self._keeper.lease.ends_s
 
     async def _prepare(
@@ -312,6 +317,8 @@ class Instance:
         await self._forget(i_handler)
 
     def _lanes_lost(self, i_handler: int) -> None:
+        if runner := self._runners.get(i_handler):
+            runner.flow.lost = True  # from now on, and not only when its tasks are ended
         self._lost.add(i_handler)
         self._moved = True
 

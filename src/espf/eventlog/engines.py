@@ -11,8 +11,8 @@ from espf.eventlog.operations import Operations
 from espf.eventlog.port import EventLog
 
 
-def open_log(url: DatabaseUrl, clock: Clock) -> EventLog:
-    """Open the event log for an engine.
+def open_log(url: DatabaseUrl, clock: Clock, token: str = "") -> EventLog:
+    """Open the event log for an engine, whose token it is.
 
     Raises StorageError if the database is missing or of another version.
     """
@@ -22,7 +22,7 @@ def open_log(url: DatabaseUrl, clock: Clock) -> EventLog:
         return SqliteEventLog(url.path.absolute(), clock)
     from espf.eventlog.postgres.log import PostgresEventLog  # noqa: PLC0415
 
-    return PostgresEventLog(url, clock)
+    return PostgresEventLog(url, clock, token)
 
 
 def open_session(url: DatabaseUrl) -> Session:

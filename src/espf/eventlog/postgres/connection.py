@@ -72,13 +72,16 @@ def settings(url: PostgresUrl, application: str) -> dict[str, object]:
         "connect_timeout": CONNECT_TIMEOUT_S,
         "application_name": application,
         "client_encoding": "utf8",
-        # A peer that is gone without a word is noticed in seconds, not hours.
+        # A peer that is gone without a word is noticed in seconds, not hours: by us, and by the
+        # server, which would keep the connection, and the locks of its transaction.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s -c lock_timeout={LOCK_TIMEOUT_S}s"
-        f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s",
+        f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s"
+        " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+        " -c tcp_user_timeout=15000",
     }
     given = url.parts
     return {name: value for name, value in wanted.items() if name not in given}

@@ -19,7 +19,25 @@ from espf.eventlog.tokens import draw, stored_bucket, to_store
 _BEGIN = Statement(b"begin", b"BEGIN", ())
 _COMMIT = Statement(b"commit", b"COMMIT", ())
 # What a bucket loses with the server's last milliseconds is not worth waiting for its disk.
-_BEGIN_LIGHTLY = Statement(b"light", b"SET LOCAL synchronous_commit = off", ())
+_LIGHTLY = Statement(b"light", b"SET LOCAL synchronous_commit = off", ()), dict[str, object]()
+
+
+def applications(token: str) -> list[str]:
+    """Names of an instance's connections, as the server lists them."""
+    # A name has at most 63 characters; the end of a token is its own, the start the instance's.
+    own = f" of {token.rpartition('/')[2]}" if token else ""
+    return [f"espf {what}{own}"[:63] for what in ("polling", "reading", "settling")]
+
+
+async def cut_off(link: Link, owners: Collection[str]) -> None:
+    """End the connections of owners whose leases are over.
+
+    One that is paused, or beyond a broken network, may have locked the rows of its lanes in the
+    middle of a settlement; nobody else could take them until it wakes.
+    """
+    if owners:
+        names = [name for owner in owners for name in applications(owner)]
+        await link.fetch(statement("cut_off"), {"names": names})
 
 
 async def take_lanes(
@@ -79,19 +97,18 @@ async def claim_probe(link: Link, i_handler: int, seen: int) -> bool:
 
 
 async def draw_tokens(link: Link, i_handler: int, wish: TokenWish) -> TokensGiven:
-    """Take tokens from the stored bucket, whose row is locked meanwhile."""
-    bound = {"i_handler": i_handler}
-    *_, rows = await link.fetch_all(
-        [(_BEGIN, {}), (_BEGIN_LIGHTLY, {}), (statement("bucket"), bound)]
-    )
-    try:
-        ((*stored, now_us),) = rows
+    """Take tokens from the stored bucket: look, count, and store if nobody did so meanwhile.
+
+    The row is not locked while we count: one that is paused just then would hold up the fleet.
+    """
+    while True:
+        ((*stored, now_us),) = await link.fetch(statement("bucket"), {"i_handler": i_handler})
         after, given = draw(stored_bucket(tuple(stored)), wish, now_us)
-        await link.fetch_all([(statement("set_bucket"), to_store(after, i_handler)), (_COMMIT, {})])
-    except BaseException:
-        link.drop()
-        raise
-    return given
+        seen = dict(zip(("seen_tokens", "seen_us", "seen_grants"), stored, strict=True))
+        swap = statement("swap_bucket"), {**to_store(after, i_handler), **seen}
+        *_, swapped, _ = await link.fetch_all([(_BEGIN, {}), _LIGHTLY, swap, (_COMMIT, {})])
+        if swapped:
+            return given
 
 
 def _json(value: object) -> str:

@@ -47,7 +47,9 @@ class Link:
     async def _open(self) -> pq.abc.PGconn:
         if self._pgconn is not None:
             return self._pgconn
+        # By its name an instance's connection is known to the others, whatever the address says.
         given = settings(self._url, self._application)
+        given["application_name"] = self._application
         # A plan for any parameters would lock, and look at, every partition.
         given["options"] = f"{given.get('options', '')} -c plan_cache_mode=force_custom_plan"
         async with asyncio.timeout(ANSWER_S):

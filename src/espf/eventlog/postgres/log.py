@@ -28,6 +28,7 @@ from espf.eventlog.operating.handlers import handler_state
 from espf.eventlog.postgres import leasing, reading
 from espf.eventlog.postgres.connection import connect, storage_error
 from espf.eventlog.postgres.horizon import Horizon
+from espf.eventlog.postgres.leasing import applications
 from espf.eventlog.postgres.link import Link
 from espf.eventlog.postgres.settling import script_of
 from espf.eventlog.postgres.statement import statement
@@ -45,13 +46,12 @@ class PostgresEventLog:
     exclusive = False
     """Other instances work on it, too."""
 
-    def __init__(self, url: PostgresUrl, clock: Clock) -> None:
+    def __init__(self, url: PostgresUrl, clock: Clock, token: str = "") -> None:
+        """`token` is the instance's own, by which others find its connections."""
         connect(url, "espf instance").close()  # says what is wrong, if anything is
         self._url = url
         self._clock = clock
-        self._side = Link(url, "espf instance, polling")
-        self._reader = Link(url, "espf instance, reading")
-        self._writer = Link(url, "espf instance, settling")
+        self._side, self._reader, self._writer = (Link(url, name) for name in applications(token))
         self._horizon = Horizon()
         self._seen: Standing | None = None
         self._doubtful: tuple[Settlement, int] | None = None
@@ -118,6 +118,7 @@ class PostgresEventLog:
     ) -> list[LaneLease]:
         """Own the lanes that are as they were seen; attempts that a crash cut short are due."""
         async with self._on(self._writer) as link:
+            await leasing.cut_off(link, {row.owner for row in seen if row.owner} - {owner})
             return await leasing.take_lanes(link, i_handler, owner, seen, self._clock.now_us())
 
     async def renew_lanes(self, owner: str) -> list[LaneRow]:

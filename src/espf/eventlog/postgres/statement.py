@@ -24,7 +24,7 @@ class Statement(NamedTuple):
 
 
 def as_text(value: object) -> bytes | None:
-    """A value in PostgreSQL's text form; a list or tuple of numbers as an array."""
+    """A value in PostgreSQL's text form; a list or tuple of numbers or names as an array."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -32,7 +32,7 @@ def as_text(value: object) -> bytes | None:
     if isinstance(value, bool):
         return b"t" if value else b"f"
     if isinstance(value, list | tuple):
-        return ("{" + ",".join(map(str, value)) + "}").encode()
+        return ("{" + ",".join(f'"{one}"' for one in value) + "}").encode()
     return str(value).encode()
 
 

@@ -38,7 +38,18 @@ SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint),
 -- name: bucket
 SELECT tokens, tokens_us, grants,
     CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)
-FROM handler_state WHERE i_handler = :i_handler FOR UPDATE;
+FROM handler_state WHERE i_handler = :i_handler;
+
+-- name: swap_bucket
+UPDATE handler_state SET tokens = :tokens, tokens_us = :tokens_us, grants = :grants
+WHERE i_handler = :i_handler AND tokens IS NOT DISTINCT FROM CAST(:seen_tokens AS double precision)
+  AND tokens_us IS NOT DISTINCT FROM CAST(:seen_us AS bigint) AND grants = :seen_grants
+RETURNING 1;
+
+-- name: cut_off
+SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user
+  AND application_name = ANY(CAST(:names AS text[]));
 
 -- Lanes that a transaction holds at this moment have an owner who lives.
 -- name: take_lanes

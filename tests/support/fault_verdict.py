@@ -1,0 +1,123 @@
+"""What a fault did to the events: lost, out of order, sent again, and how soon all was well again.
+
+The receiver and the database's tables tell it, nothing in between. Import it as `fault_verdict`.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from fault_load import serial_moment
+from fault_receiver import Arrival
+
+VERDICTS: list["Verdict"] = []
+"""Those of this run, for its summary."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The summary's line of one fault."""
+
+    fault: str
+    tried: int
+    sent: int
+    """Events, once for each handler."""
+    lost: int
+    """Never accepted by the receiver, or never recorded as finished."""
+    disordered: int
+    """Requests that came after one for a later event of the same account and handler."""
+    twice: int
+    """Recorded more than once."""
+    repeats: int
+    strangers: int
+    """Repeats under another number, and requests for events that were never committed."""
+    recovery_s: float
+    """Longest time from a fault's end until all was delivered that had been written by then."""
+
+    def holds(self, within_s: float) -> None:
+        """Fail unless nothing was lost or reordered, and all was well within that time."""
+        print(self.line)
+        assert self.lost == 0, f"{self.fault}: {self.lost} of {self.sent} lost"
+        assert self.disordered == 0, f"{self.fault}: {self.disordered} out of order"
+        assert self.twice == 0, f"{self.fault}: {self.twice} recorded more than once"
+        assert self.strangers == 0, f"{self.fault}: {self.strangers} requests of no event"
+        assert self.recovery_s <= within_s, f"{self.fault}: {self.recovery_s:.1f} s to recover"
+
+    @property
+    def line(self) -> str:
+        same = "same i_event" if not self.strangers else f"{self.strangers} OTHER i_event"
+        return (
+            f"{self.fault:<58}{self.tried:>6}{self.sent:>9}{self.lost:>6}{self.disordered:>10}"
+            f"{self.twice:>7}{self.repeats:>9}  {same:<14}{self.recovery_s:>8.1f}"
+        )
+
+
+HEAD = (
+    f"{'fault':<58}{'tried':>6}{'sent':>9}{'lost':>6}{'disorder':>10}{'twice':>7}{'repeats':>9}"
+    f"  {'with':<14}{'back s':>8}"
+)
+
+
+def judge(
+    fault: str,
+    tried: int,
+    *,
+    handlers: Sequence[str],
+    events: Mapping[int, int],
+    finished: Mapping[tuple[str, int], int],
+    arrivals: Sequence[Arrival],
+    healed_s: Iterable[float],
+) -> Verdict:
+    """Compare what was committed (`events`: number → account) with what arrived and was recorded."""
+    wanted = {(handler, i_event) for handler in handlers for i_event in events}
+    accepted = Counter((one.handler, one.i_event) for one in arrivals if one.accepted)
+    made = Verdict(
+        fault,
+        tried,
+        sent=len(wanted),
+        lost=sum(not accepted[pair] or not finished.get(pair) for pair in wanted),
+        disordered=_disordered(arrivals),
+        twice=sum(count > 1 for count in finished.values()),
+        repeats=sum(accepted.values()) - len(accepted),
+        strangers=_strangers(arrivals, events),
+        recovery_s=_recovery_s(arrivals, healed_s),
+    )
+    VERDICTS.append(made)
+    return made
+
+
+def _disordered(arrivals: Sequence[Arrival]) -> int:
+    newest: dict[tuple[str, int], int] = defaultdict(int)
+    found = 0
+    for one in arrivals:
+        key = (one.handler, one.account)
+        found += one.i_event < newest[key]
+        newest[key] = max(newest[key], one.i_event)
+    return found
+
+
+def _strangers(arrivals: Sequence[Arrival], events: Mapping[int, int]) -> int:
+    number_of: dict[str, int] = {}
+    found = 0
+    for one in arrivals:
+        known = number_of.setdefault(one.serial, one.i_event) == one.i_event
+        found += not known or events.get(one.i_event) != one.account
+    return found
+
+
+def _recovery_s(arrivals: Sequence[Arrival], healed_s: Iterable[float]) -> float:
+    first: dict[tuple[str, str], float] = {}
+    for one in arrivals:
+        if one.accepted:
+            first.setdefault((one.handler, one.serial), one.at_s)
+    by_writing = sorted((serial_moment(serial), at_s) for (_, serial), at_s in first.items())
+    written = [moment for moment, _ in by_writing]
+    last_until = list(accumulate((at_s for _, at_s in by_writing), max))
+    worst = 0.0
+    for moment in healed_s:
+        place = bisect_right(written, moment)
+        if place:
+            worst = max(worst, last_until[place - 1] - moment)
+    return worst
