@@ -18,6 +18,7 @@ from espf.engine.window import Item, Window
 from espf.eventlog.model import LANES, EntityKey, HandlerRow, HandlerState
 from espf.handlers.port import Iteration, Skipped
 from espf.handlers.settings import HandlerSettings
+from espf.metrics.counts import HandlerCounts
 
 _log = structlog.get_logger("espf.engine")
 
@@ -79,6 +80,7 @@ class Flow:
         self.incomplete = settings.leased_whole
         """Some lanes are another's, and only who has all of them may send."""
         self.in_flight = 0
+        self.counts = HandlerCounts()
         self.horizon = 0
         self.look_for_due = True
         self.answer = asyncio.Event()

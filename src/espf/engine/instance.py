@@ -10,6 +10,7 @@ import structlog
 from espf.clock import Clock
 from espf.engine.flow import Flow
 from espf.engine.leases import LeaseKeeper
+from espf.engine.meters import Meters
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
@@ -66,8 +67,14 @@ class Instance:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._lost: set[int] = set()
         """Handlers whose lanes another owner took: they start over from what the log says."""
+        self.meters = Meters()
         self._settler = Settler(
-            log, clock, me.token, lambda: list(self._runners.values()), self._lanes_lost
+            log,
+            clock,
+            me.token,
+            lambda: list(self._runners.values()),
+            self._lanes_lost,
+            self.meters,
         )
         self._keeper = LeaseKeeper(
             log,
@@ -76,7 +83,7 @@ class Instance:
             lease_s,
             self._sharing,
             unable=lambda: self._unusable,
-            metrics=lambda: "{}",
+            metrics=self.meters.to_json,
             lost=self._lanes_lost,
             hand_over=self._hand_over,
         )
@@ -256,6 +263,7 @@ class Instance:
             lease=self._keeper.lease,
             results_waiting=self._settler.results_waiting,
         )
+        self.meters.watch(flow)
         runner = Runner(flow, handler, self._log, self._random)
         await runner.prepare()
         return runner

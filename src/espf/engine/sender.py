@@ -162,7 +162,9 @@ class Sender:
                 bucket.put(given, flow.clock.monotonic())
                 self.wake()  # a token is for now
             if wish.wanted <= 0 or given.tokens < wish.wanted:
-                await asyncio.sleep(bucket.wait_s(flow.clock.monotonic()))
+                wait_s = bucket.wait_s(flow.clock.monotonic())
+                flow.counts.token_wait_s += wait_s
+                await asyncio.sleep(wait_s)
             self.wake()
 
     async def _draw(self, wish: TokenWish) -> TokensGiven:
