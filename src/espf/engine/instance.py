@@ -249,6 +249,16 @@ class Instance:
         if self._log.exclusive:
             await self._keeper.take_all(row.i_handler)
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the instance that does what one of them should do."""
+        return self._keeper.is_first
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether its lanes are its own for certain."""
+        return self._may_send()
+
     def _may_send(self) -> bool:
         return self._clock.monotonic() < self._keeper.lease.ends_s
 

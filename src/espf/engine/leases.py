@@ -71,6 +71,8 @@ class LeaseKeeper:
         self._lanes: dict[tuple[int, int], Watched] = {}
         self._beats: dict[str, Watched] = {}
         self._now = asyncio.Event()
+        self.is_first = False
+        """Of the living instances, the one that does what one alone should do."""
         self._next_beat_s = -1.0
 
     def soon(self) -> None:
@@ -101,6 +103,7 @@ class LeaseKeeper:
             return
         await self._renew()
         living = await self._beat()
+        self.is_first = self._me.token == min(living)
         rows = await self._log.lanes()
         await self._follow(self._planned(rows, living, self._clock.monotonic()), rows)
 

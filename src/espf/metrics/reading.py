@@ -105,6 +105,11 @@ class VitalsReader:
             raise kept
         return kept
 
+    def check(self) -> bool:
+        """Open the database, which looks at its version. Raises StorageError."""
+        with self._opened():
+            return True
+
     def oldest_writer(self, operations: Operations) -> OpenTransaction | None:
         """What holds readers back now, asked on the caller's connection."""
         with self._turn:
