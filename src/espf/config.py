@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from espf.database_url import DEFAULT_URL, DatabaseUrl, parse_database_url
 from espf.errors import ConfigError
+from espf.listening import host_and_port
 
 FILE_VARIABLE = "ESPF_CONFIG"
 PREFIX = "ESPF_"
@@ -28,6 +29,11 @@ LogFormat = Literal["auto", "console", "json"]
 
 def _host_name() -> str:
     return socket.gethostname() or "espf"
+
+
+def _listenable(text: str) -> str:
+    host_and_port(text)
+    return text
 
 
 class Config(BaseSettings):
@@ -73,6 +79,17 @@ class Config(BaseSettings):
     allowed_hosts: str = Field(
         "", description="Host names, separated by commas, by which browsers may call the web side."
     )
+    metrics: Annotated[str, AfterValidator(_listenable)] | None = Field(
+        None,
+        description="HOST:PORT on which an instance serves /metrics, /healthz and /readyz; nowhere "
+        "unless told.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="What a client that is not on this machine must send to read /metrics, as "
+        "Authorization: Bearer TOKEN; at least 16 characters.",
+    )
     secret_key: SecretStr | None = Field(
         None, description="Key that encrypts secrets at rest, at least 32 characters."
     )
@@ -98,6 +115,11 @@ class Config(BaseSettings):
     def database(self) -> DatabaseUrl:
         """The database; a file's path is absolute. Raises ConfigError for a wrong address."""
         return parse_database_url(self.database_url).absolute
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port on which an instance serves its metrics."""
+        return None if self.metrics is None else host_and_port(self.metrics)
 
     @property
     def key_environment(self) -> dict[str, str]:

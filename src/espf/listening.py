@@ -6,6 +6,17 @@ import socket
 from espf.errors import ConfigError
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """HOST:PORT, an IPv6 address in brackets. Raises ValueError that shows the right form."""
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or ("[" not in host and ":" in host) or not (port.isascii() and port.isdecimal()):
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+    if int(port) > 65535:
+        raise ValueError("the port must be at most 65535 (0 takes any free one)")
+    return bare, int(port)
+
+
 def listen(host: str, port: int, advice: str) -> socket.socket:
     """A listening socket. Raises ConfigError if the address cannot be used; `advice` ends it."""
     try:

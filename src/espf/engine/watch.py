@@ -12,8 +12,6 @@ from espf.errors import StorageError
 from espf.eventlog.vitals import OpenTransaction
 from espf.metrics.beside import beside
 
-HELD_S = 30.0
-"""Nothing that writes for its own sake is open so long; what is, was forgotten."""
 LOOK_S = 10.0
 
 _log = structlog.get_logger("espf.engine")
@@ -28,13 +26,11 @@ class TransactionWatch:
         is_mine: Callable[[], bool],
         *,
         look_s: float = LOOK_S,
-        held_s: float = HELD_S,
     ) -> None:
         """`oldest` blocks and may raise StorageError; of all instances one `is_mine`."""
         self._oldest = oldest
         self._is_mine = is_mine
         self._look_s = look_s
-        self._held_s = held_s
         self._told: OpenTransaction | None = None
 
     async def run(self) -> None:
@@ -53,7 +49,7 @@ class TransactionWatch:
         if told is not None and (found is None or found.key != told.key):
             _log.info("transaction.ended", pid=told.pid, application=told.application)
             self._told = None
-        if found is None or self._told is not None or (found.age_s or 0.0) < self._held_s:
+        if found is None or self._told is not None or not found.is_held:
             return
         self._told = found
         _log.warning(

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from espf.eventlog.model import InstanceRow
 from espf.eventlog.operations import HandlerHealth
+
+HELD_S: Final = 30.0
+"""Nothing that writes for its own sake is open so long; what is, was forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,11 @@ class OpenTransaction:
     """What its program calls itself."""
     age_s: float | None
     """Since it began. None if our user may not see that; `GRANT pg_monitor` lets it."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is open for so long that somebody should be told."""
+        return self.age_s is not None and self.age_s >= HELD_S
 
 
 @dataclass(frozen=True, slots=True)

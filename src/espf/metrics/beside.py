@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _Result = TypeVar("_Result")
+_Told = TypeVar("_Told")
 
 
 async def beside(work: Callable[[], _Result]) -> _Result:
@@ -18,25 +20,24 @@ async def beside(work: Callable[[], _Result]) -> _Result:
     future: asyncio.Future[_Result] = loop.create_future()
 
     def run() -> None:
-        result, failed = None, None
         try:
             result = work()
         except Exception as error:  # noqa: BLE001 - handed on to who waits
-            failed = error
+            outcome = functools.partial(_settle, future.set_exception, future, error)
+        else:
+            outcome = functools.partial(_settle, future.set_result, future, result)
         with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
-            loop.call_soon_threadsafe(_tell, future, result, failed)
+            loop.call_soon_threadsafe(outcome)
 
     threading.Thread(target=run, name="espf-beside", daemon=True).start()
     return await future
 
 
-def _tell(future: "asyncio.Future[_Result]", result: _Result, failed: Exception | None) -> None:
-    if future.done():
-        return
-    if failed is None:
-        future.set_result(result)
-    else:
-        future.set_exception(failed)
+def _settle(
+    settle: Callable[[_Told], None], future: "asyncio.Future[_Result]", told: _Told
+) -> None:
+    if not future.done():
+        settle(told)
 
 
 class Shared(Generic[_Result]):

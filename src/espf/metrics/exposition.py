@@ -53,6 +53,6 @@ def _page(
     accept: str,
 ) -> Page:
     registry.register(_Gathered(lambda: count_families(counts)))
-    registry.register(_Gathered(lambda: vitals_families(reading)))
+    registry.register(_Gathered(lambda: vitals_families(reading, counts)))
     encoder, content_type = choose_encoder(accept)
     return Page(content_type, encoder(registry))

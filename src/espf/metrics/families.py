@@ -64,14 +64,16 @@ def _outcomes(handlers: Iterable[tuple[str, str, HandlerCounts]]) -> Iterator[Ro
             yield [instance, name, outcome], one.outcomes.get(outcome, 0)
 
 
-def vitals_families(reading: Reading | None) -> Iterator[Family]:
-    """What the database shows; None: it did not answer."""
+def vitals_families(
+    reading: Reading | None, counts: Mapping[str, InstanceCounts]
+) -> Iterator[Family]:
+    """What the database shows (None: it did not answer), and what instances know of it."""
     yield family(Metric.DATABASE_UP, [([], int(reading is not None))])
     if reading is None:
         return
     vitals = reading.vitals
     yield from _handler_families(vitals.handlers, vitals.read_us)
-    yield from _bucket_families(vitals.handlers, reading.counts)
+    yield from _bucket_families(vitals.handlers, {**reading.counts, **counts})
     yield from _lane_families(vitals.handlers, reading.living)
     yield from _instance_families(reading.living, vitals.handlers)
     age_s = 0.0 if vitals.oldest_writer is None else vitals.oldest_writer.age_s or 0.0
