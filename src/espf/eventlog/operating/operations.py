@@ -53,7 +53,7 @@ class SessionOperations:
         horizon = session.end_of_log(HORIZON_WAIT_S)
         last_event = session.last_number()
         with session.reading():
-            health = [_health(session, row) for row in _handlers(session)]
+            health = health_of(session, _handlers(session))
             return Vitals(
                 read_us=now_us,
                 handlers=handler_vitals(session, health, now_us),
