@@ -117,8 +117,11 @@ async def run_instance(
 
     Raises StorageError if another engine works on this database, or the log cannot be opened.
     """
+    import structlog
+
     from espf.engine.instance import Instance
 
+    structlog.contextvars.bind_contextvars(instance=config.instance_name)
     clock = SystemClock()
     with engine_lock(config.database):
         log = open_log(config, clock)
@@ -259,7 +262,7 @@ def run_web(
         import structlog
 
         structlog.get_logger("espf.web").warning(
-            "web.unnamed", advice="ESPF_ALLOWED_HOSTS must name this machine as browsers do"
+            "web.started_unnamed", advice="ESPF_ALLOWED_HOSTS must name this machine as browsers do"
         )
     hosts = [name.strip() for name in config.allowed_hosts.split(",") if name.strip()]
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, config.host, *hosts]

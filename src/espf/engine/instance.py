@@ -111,7 +111,7 @@ class Instance:
             settling = group.create_task(self._settler.run())
             polling = group.create_task(self._poll(group))
             keeping = group.create_task(self._keeper.run())
-            _log.info("instance.started", instance=self.name)
+            _log.info("instance.started")
             await stop.wait()
             polling.cancel()
             await self._end_all(group)
@@ -120,7 +120,7 @@ class Instance:
             await self._say_goodbye()
         for runner in self._runners.values():  # those that did not end in time
             await runner.handler.close()
-        _log.info("instance.stopped", instance=self.name)
+        _log.info("instance.stopped")
 
     async def _say_goodbye(self) -> None:
         """What is still ours is free at once; if the database is away, when the lease ends."""
@@ -140,7 +140,7 @@ class Instance:
                     await task
         except TimeoutError:
             # A full disk must not keep a stop waiting: what is not stored is tried again.
-            _log.error("instance.stopped_unsettled", instance=self.name)
+            _log.error("instance.stopped_unsettled")
             for task in ending:
                 task.cancel()
 
@@ -234,7 +234,7 @@ class Instance:
         except (ConfigError, HandlerError) as error:
             self._try_again_s = self._clock.monotonic() + TRY_AGAIN_S
             if self._unusable.get(row.i_handler) != str(error):
-                _log.error("handler.unusable", handler=row.name, error=str(error))
+                _log.error("handler.not_started", handler=row.name, error=str(error))
             self._unusable[row.i_handler] = str(error)
             return
         self._unusable.pop(row.i_handler, None)
@@ -245,7 +245,7 @@ class Instance:
             raise
         self._runners[row.i_handler] = runner
         self._tasks[row.i_handler] = group.create_task(runner.run(self._grace_s))
-        _log.info("handler.started", handler=row.name, type=row.type)
+        runner.flow.log.info("handler.started", type=row.type)
         if self._log.exclusive:
             await self._keeper.take_all(row.i_handler)
 
@@ -300,7 +300,7 @@ class Instance:
         try:
             leases = await runner.empty_lanes(lanes, self._grace_s, self._settler.flush)
             await until_stored("giving up lanes", lambda: self._release(i_handler, leases))
-            _log.info("lanes.given_up", handler=runner.row.name, lanes=len(leases))
+            runner.flow.log.info("lanes.given_up", lanes=len(leases))
         finally:
             for lane in lanes:
                 self._handing_over.pop((i_handler, lane), None)
@@ -345,7 +345,7 @@ class Instance:
         runner = self._runners.pop(i_handler)
         del self._tasks[i_handler], self._ending[i_handler]
         await runner.handler.close()
-        _log.info("handler.stopped", handler=runner.row.name)
+        runner.flow.log.info("handler.stopped")
         # It may be wanted again, with other options; others may want its lanes.
         self._config_version = -1
         self._moved = True

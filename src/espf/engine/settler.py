@@ -7,8 +7,6 @@ settlements the settler leaves the writer alone for a moment, so that others get
 import asyncio
 from collections.abc import Callable, Iterable
 
-import structlog
-
 from espf.clock import Clock
 from espf.engine.meters import Meters
 from espf.engine.patience import until_stored
@@ -17,8 +15,6 @@ from espf.engine.runner import Runner
 from espf.errors import LeaseLost, StorageError
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
-
-_log = structlog.get_logger("espf.engine")
 
 GATHER_S = 0.003
 """Time to gather results after the first, and to let other writers in: at least 2 ms."""
@@ -95,7 +91,7 @@ class Settler:
                 "settling", lambda: self._store(settlement.of(row.i_handler), [part])
             )
         except LeaseLost as error:
-            _log.warning("lease.lost", handler=row.name, error=str(error))
+            part.runner.flow.log.warning("lease.lost", error=str(error))
             self._lanes_lost(row.i_handler)
             return False
         return True

@@ -108,7 +108,9 @@ def _promised(session: Session, table: str, end: int) -> Iterator[None]:
     search for the promise itself holds up nobody.
     """
     default = f"{table}_default"
-    promise = f"ALTER TABLE {default} ADD CONSTRAINT {default}_end CHECK (i_event < {end}) NOT VALID"
+    promise = (
+        f"ALTER TABLE {default} ADD CONSTRAINT {default}_end CHECK (i_event < {end}) NOT VALID"
+    )
     with session.changing():
         _wait_shortly(session)
         session.query(promise, {})

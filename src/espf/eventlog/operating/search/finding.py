@@ -35,7 +35,9 @@ def find(
     walk = Walk(session, down=down, blocks=session.run("blocks_done").fetchone()[0])
     pairs = _pairs(walk, wanted, limit, _within(down, edge))
     if isinstance(edge, PairKey):
-        pairs = (one for one in pairs if one.event.i_event != edge.i_event or one.handler > edge.handler)
+        pairs = (
+            one for one in pairs if one.event.i_event != edge.i_event or one.handler > edge.handler
+        )
     return list(islice(pairs, limit))
 
 
