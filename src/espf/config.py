@@ -36,6 +36,12 @@ def _listenable(text: str) -> str:
     return text
 
 
+def _long_enough(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value()) < 16:
+        raise ValueError("must have at least 16 characters")
+    return token
+
+
 class Config(BaseSettings):
     """Everything that can be told, with its default. TOML keys are the fields' names."""
 
@@ -84,9 +90,8 @@ class Config(BaseSettings):
         description="HOST:PORT on which an instance serves /metrics, /healthz and /readyz; nowhere "
         "unless told.",
     )
-    metrics_token: SecretStr | None = Field(
+    metrics_token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
         None,
-        min_length=16,
         description="What a client that is not on this machine must send to read /metrics, as "
         "Authorization: Bearer TOKEN; at least 16 characters.",
     )
@@ -142,6 +147,22 @@ class Config(BaseSettings):
         return {"ESPF_DATABASE_URL": str(self.database), **self.key_environment}
 
 
+class _Decided(Config):
+    """Checks values that were put together already: no variable is looked at again."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but the values."""
+        return (init_settings,)
+
+
 def load_config(
     environment: Mapping[str, str] = os.environ, given: Mapping[str, object] | None = None
 ) -> Config:
@@ -156,7 +177,7 @@ def load_config(
     try:
         config = Config(**known)
         if given:
-            config = Config.model_validate({**config.model_dump(), **given})
+            config = _Decided(**{**config.model_dump(), **given})
     except ValidationError as error:
         problems += [_in_words(item["loc"], item["msg"]) for item in error.errors()]
         config = None
@@ -198,4 +219,5 @@ def _unknown(key: str) -> str:
 
 def _in_words(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0]) if location else "the file"
-    return f"{name} ({PREFIX}{name.upper()}): {message.replace('Input should', 'must')}."
+    told = message.removeprefix("Value error, ").replace("Input should", "must")
+    return f"{name} ({PREFIX}{name.upper()}): {told}."

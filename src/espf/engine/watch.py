@@ -24,19 +24,16 @@ class TransactionWatch:
         self,
         oldest: Callable[[], OpenTransaction | None],
         is_mine: Callable[[], bool],
-        *,
-        look_s: float = LOOK_S,
     ) -> None:
         """`oldest` blocks and may raise StorageError; of all instances one `is_mine`."""
         self._oldest = oldest
         self._is_mine = is_mine
-        self._look_s = look_s
         self._told: OpenTransaction | None = None
 
     async def run(self) -> None:
         """Look now and then, for ever."""
         while True:
-            await asyncio.sleep(self._look_s)
+            await asyncio.sleep(LOOK_S)
             if not self._is_mine():
                 continue
             try:

@@ -68,6 +68,8 @@ class Vitals:
     """Up to here every event that will ever be there can be read."""
     oldest_writer: OpenTransaction | None
     """What holds the horizon back the most."""
+    partitions_ahead: int | None
+    """Partitions that are ready for later numbers; None on SQLite, which has none."""
 
     @property
     def horizon_lag(self) -> int:

@@ -63,8 +63,9 @@ class Metric(Enum):
         "espf_lag_events",
         GAUGE,
         ("handler",),
-        "Events that are not settled, parked ones included. Counted up to 100,000 in the lanes: a "
-        "figure at or above that is a lower bound.",
+        "Events that are not settled, parked ones included. Near the cursors and at the log's end "
+        "each is counted, up to 100,000; between, what each block of 4,096 numbers holds is added "
+        "up.",
     )
     LAG_SECONDS = Description(
         "espf_lag_seconds",
@@ -137,4 +138,10 @@ class Metric(Enum):
         (),
         "Numbers of events that were drawn and cannot be read yet, because an older transaction is "
         "open; 0 on SQLite.",
+    )
+    PARTITIONS_AHEAD = Description(
+        "espf_partitions_ahead",
+        GAUGE,
+        (),
+        "Partitions of 4,194,304 events that are ready for later events; not on SQLite.",
     )

@@ -79,6 +79,8 @@ def vitals_families(
     age_s = 0.0 if vitals.oldest_writer is None else vitals.oldest_writer.age_s or 0.0
     yield family(Metric.OLDEST_TRANSACTION, [([], age_s)])
     yield family(Metric.HORIZON_LAG, [([], vitals.horizon_lag)])
+    ahead = vitals.partitions_ahead
+    yield family(Metric.PARTITIONS_AHEAD, [] if ahead is None else [([], ahead)])
 
 
 def _handler_families(handlers: Iterable[HandlerVitals], now_us: int) -> Iterator[Family]:

@@ -1,7 +1,8 @@
 """A small HTTP server beside an engine: a thread with a loop of its own.
 
 It must answer when the engine's loop does not, and must not disturb it: few connections at once,
-each for a few seconds and one answer. What it is asked for takes milliseconds a few times a minute.
+each for a few seconds and one answer, and the oldest gives way to another. What it is asked for
+takes milliseconds, a few times a minute.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ class Server:
     def __init__(self, listener: socket.socket, answer: Answer) -> None:
         self._listener = listener
         self._answer = answer
-        self._open = 0
+        self._talks: dict[asyncio.Task[None], None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._stop = asyncio.Event()
@@ -75,15 +76,22 @@ class Server:
         server.close()  # without waiting: the runner ends what is still talked about
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        talk = asyncio.current_task()
+        assert talk is not None
+        if len(self._talks) >= MAX_OPEN:
+            oldest = next(iter(self._talks))
+            del self._talks[oldest]
+            oldest.cancel()
+        self._talks[talk] = None
         try:
-            if self._open <= MAX_OPEN:
-                async with asyncio.timeout(TALK_S):
-                    await self._converse(reader, writer)
+            async with asyncio.timeout(TALK_S):
+                await self._converse(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the client's affair
+        except asyncio.CancelledError:
+            pass  # it gave way, or the server stops; nothing follows, and asyncio would complain
         finally:
-            self._open -= 1
+            self._talks.pop(talk, None)
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,11 @@ from espf.eventlog.operating.health import health_of
 from espf.eventlog.operating.search.finding import find
 from espf.eventlog.operating.search.pairs import event_of
 from espf.eventlog.operating.session import Session
-from espf.eventlog.operating.vitals import handler_vitals, instance_vitals
+from espf.eventlog.operating.vitals import (
+    handler_vitals,
+    instance_vitals,
+    partitions_ahead,
+)
 from espf.eventlog.operations import (
     EventDetails,
     EventFilter,
@@ -61,6 +65,7 @@ class SessionOperations:
                 last_event=last_event,
                 horizon=horizon,
                 oldest_writer=oldest,
+                partitions_ahead=partitions_ahead(session, last_event),
             )
 
     def oldest_writer(self) -> OpenTransaction | None:

@@ -1,7 +1,9 @@
 """Reads how an installation is doing, in one snapshot and a few statements."""
 
+from collections import Counter
 from collections.abc import Iterable
 
+from espf.eventlog.housekeeping.partitions import TABLES, partitions_of
 from espf.eventlog.model import InstanceRow
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import HandlerHealth
@@ -37,6 +39,15 @@ def instance_vitals(session: Session) -> tuple[InstanceVitals, ...]:
         InstanceVitals(InstanceRow._make(row[:_INSTANCE_FIELDS]), row[_INSTANCE_FIELDS])
         for row in session.run("instances")
     )
+
+
+def partitions_ahead(session: Session, last_event: int) -> int | None:
+    """Partitions of the table that has the fewest ready; None where there are none."""
+    if session.dialect != "postgres":
+        return None
+    in_place, _ = partitions_of(session)
+    ahead = Counter(one.table for one in in_place if one.numbers.low > last_event)
+    return min(ahead[table] for table in TABLES)
 
 
 def open_transaction(row: tuple[object, ...] | None) -> OpenTransaction | None:
