@@ -137,9 +137,7 @@ class LogWorld:
             _write_handler(storage, handler)
         _insert(storage, "attempt", [_attempt(made) for made in self.attempts])
         by_number = {event.i_event: event for event in self.events}
-        _insert(
-            storage, "parked", [_parked(row, by_number[row.i_event]) for row in self.parked]
-        )
+        _insert(storage, "parked", [_parked(row, by_number[row.i_event]) for row in self.parked])
 
 
 def _fits(wanted: EventFilter, event: EventRow, handler: HandlerMade, status: str) -> bool:
@@ -208,9 +206,7 @@ def _write_handler(storage: Storage, handler: HandlerMade) -> None:
     row |= {"subscriptions": "[]", "created_us": 0, "updated_us": 0}
     row |= {"enabled": int(handler.enabled), "keep_events": int(handler.keep_events)}
     _insert(storage, "handler", [row])
-    _insert(
-        storage, "handler_state", [{"i_handler": i_handler, "replayed": handler.replayed}]
-    )
+    _insert(storage, "handler_state", [{"i_handler": i_handler, "replayed": handler.replayed}])
     types = [{"i_handler": i_handler, "event_type": name} for name in sorted(handler.types)]
     _insert(storage, "subscription", types)
     lanes = [
@@ -229,9 +225,7 @@ def _write_handler(storage: Storage, handler: HandlerMade) -> None:
 def _insert(storage: Storage, table: str, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
-    values = ", ".join(
-        "(" + ", ".join(repr(value) for value in row.values()) + ")" for row in rows
-    )
+    values = ", ".join("(" + ", ".join(repr(value) for value in row.values()) + ")" for row in rows)
     storage.execute(f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES {values}")
 
 
@@ -318,10 +312,9 @@ _CONDITIONS = {
     "statuses": lambda _: st.fixed_dictionaries(
         {"statuses": st.permutations(STATUSES).flatmap(_beginnings)}
     ),
-    "times": lambda _: st.fixed_dictionaries(
-        {"until_us": _days()}, optional={"since_us": _days()}
-    )
-    | st.fixed_dictionaries({"since_us": _days()}
+    "times": lambda _: (
+        st.fixed_dictionaries({"until_us": _days()}, optional={"since_us": _days()})
+        | st.fixed_dictionaries({"since_us": _days()})
     ),
 }
 
