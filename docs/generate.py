@@ -1,4 +1,4 @@
-"""Writes the reference pages that come from the program: options, settings, types, commands.
+"""Writes the reference pages that come from the program: options, metrics, types, commands.
 
 Run by `make docs`; `tests/docs` fails while a page differs from what this would write. With
 `--check` it writes nothing and exits 1 if a page is out of date.
@@ -18,6 +18,8 @@ from espf.config import PREFIX, Config
 from espf.events.catalogue import Catalogue, EventType, V2Type
 from espf.handlers.options import OptionHelp, describe
 from espf.handlers.types import handler_type, handler_type_names
+from espf.metrics.catalogue import Metric
+from espf.metrics.counts import BOUNDS_US, SECOND_US
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the program instead. -->\n"
@@ -40,6 +42,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     writers: dict[str, Callable[[], Iterator[str]]] = {
         "options.md": options_page,
         "settings.md": settings_page,
+        "metrics.md": metrics_page,
         "event-types.md": event_types_page,
         "cli.md": cli_page,
     }
@@ -96,6 +99,30 @@ def settings_page() -> Iterator[str]:
         default = "" if field.default in (None, "", PydanticUndefined) else f"`{field.default}`"
         cells = (f"`{PREFIX}{name.upper()}`", f"`{name}`", default, field.description or "")
         yield _row(cells)
+
+
+# ---- metrics ----
+
+
+def metrics_page() -> Iterator[str]:
+    """Every metric, what an instance counts first."""
+    yield "# Metrics\n"
+    yield "Served by the web side for the whole fleet, and by an instance that was told to with"
+    yield "`--metrics`; see [Monitor espf](../how-to/monitor.md). A metric with the label `instance`"
+    yield "is of living instances only: counters begin at 0 when one starts. Two processes of one"
+    yield "name are added up.\n"
+    yield "| metric | type | labels | meaning |\n|---|---|---|---|"
+    for metric in Metric:
+        one = metric.value
+        yield _row((f"`{one.name}`", one.kind, _codes(one.labels), one.meaning))
+    ends = ", ".join(f"{bound / SECOND_US:g}" for bound in BOUNDS_US)
+    yield f"\nThe buckets of the histograms end at {ends} seconds."
+    yield "\nAn instance tells of its own process, too: `process_cpu_seconds_total`,"
+    yield "`process_resident_memory_bytes`, `process_open_fds` and others of prometheus_client."
+    yield "\n## What a scrape costs\n"
+    yield "What the database shows is read at most once a second, however many ask, in a few"
+    yield "statements that use indexes; a backlog of ten million is counted by blocks. An instance"
+    yield "counts once for each batch of results, which costs less than 0.1 us an event."
 
 
 # ---- event types ----

@@ -10,8 +10,8 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from espf.clock import Clock, SystemClock
@@ -25,6 +25,7 @@ from espf.eventlog.port import EventLog
 if TYPE_CHECKING:
     from espf.engine.instance import Instance, StartHandler
     from espf.eventlog.model import InstanceRow
+    from espf.eventlog.vitals import OpenTransaction
     from espf.handlers.port import Handler
     from espf.handlers.settings import HandlerSettings
     from espf.secrets import SecretBox
@@ -104,14 +105,23 @@ def myself(config: Config, clock: Clock) -> "InstanceRow":
 
 
 async def run_instance(
-    config: Config, stop: asyncio.Event, started: Callable[[], None] | None = None
+    config: Config,
+    stop: asyncio.Event,
+    started: Callable[[], None] | None = None,
+    *,
+    metrics: socket.socket | None = None,
 ) -> None:
     """Deliver until `stop` is set; calls `started` when the log is open.
 
+    On the socket `metrics`, which is listening, it answers how it is doing.
+
     Raises StorageError if another engine works on this database, or the log cannot be opened.
     """
+    import structlog
+
     from espf.engine.instance import Instance
 
+    structlog.contextvars.bind_contextvars(instance=config.instance_name)
     clock = SystemClock()
     with engine_lock(config.database):
         me = myself(config, clock)
@@ -128,9 +138,57 @@ async def run_instance(
             _tame_the_collector()
             if started is not None:
                 started()
-            await _run_loudly(engine, stop)
+            beside = [] if log.exclusive else [_watch(config, engine, clock)]
+            async with _answering(config, engine, clock, metrics), asyncio.TaskGroup() as group:
+                others = [group.create_task(one) for one in beside]
+                await _run_loudly(engine, stop)
+                for task in others:
+                    task.cancel()
         finally:
             await log.close()
+
+
+async def _watch(config: Config, engine: "Instance", clock: Clock) -> None:
+    """Look out for transactions that hold all readers back."""
+    from espf.engine.watch import TransactionWatch
+    from espf.metrics.reading import Ages
+
+    ages = Ages(clock)
+
+    def oldest() -> "OpenTransaction | None":
+        with open_operations(config, clock) as operations:
+            return ages.aged(operations.oldest_writer())
+
+    await TransactionWatch(oldest, lambda: engine.is_first).run()
+
+
+@asynccontextmanager
+async def _answering(
+    config: Config, engine: "Instance", clock: Clock, listener: socket.socket | None
+) -> AsyncIterator[None]:
+    """Answer /metrics, /healthz and /readyz on the socket, if there is one."""
+    if listener is None:
+        yield
+        return
+    from espf.metrics.endpoint import Endpoint, Heart
+    from espf.metrics.reading import VitalsReader
+    from espf.metrics.server import Server
+
+    heart = Heart(clock)
+    reader = VitalsReader(lambda: open_operations(config, clock), clock, config.lease_s)
+    endpoint = Endpoint(
+        config.instance_name,
+        engine.meters.counts,
+        heart,
+        reader,
+        lambda: engine.has_lease,
+        config.metrics_token,
+    )
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(heart.run())
+        with Server(listener, endpoint.answer):
+            yield
+        beating.cancel()
 
 
 async def _run_loudly(engine: "Instance", stop: asyncio.Event) -> None:
@@ -205,8 +263,10 @@ def run_web(
         import structlog
 
         structlog.get_logger("espf.web").warning(
-            "web.unnamed", advice="ESPF_ALLOWED_HOSTS must name this machine as browsers do"
+            "web.started_unnamed", advice="ESPF_ALLOWED_HOSTS must name this machine as browsers do"
         )
     hosts = [name.strip() for name in config.allowed_hosts.split(",") if name.strip()]
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, config.host, *hosts]
+    settings.METRICS_TOKEN = config.metrics_token
+    settings.LEASE_S = config.lease_s
     run_server(get_asgi_application(), listener, ready, with_parent=with_parent)

@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from espf.database_url import DEFAULT_URL, DatabaseUrl, parse_database_url
 from espf.errors import ConfigError
+from espf.listening import host_and_port
 
 FILE_VARIABLE = "ESPF_CONFIG"
 PREFIX = "ESPF_"
@@ -28,6 +29,17 @@ LogFormat = Literal["auto", "console", "json"]
 
 def _host_name() -> str:
     return socket.gethostname() or "espf"
+
+
+def _listenable(text: str) -> str:
+    host_and_port(text)
+    return text
+
+
+def _long_enough(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value()) < 16:
+        raise ValueError("must have at least 16 characters")
+    return token
 
 
 class Config(BaseSettings):
@@ -73,6 +85,16 @@ class Config(BaseSettings):
     allowed_hosts: str = Field(
         "", description="Host names, separated by commas, by which browsers may call the web side."
     )
+    metrics: Annotated[str, AfterValidator(_listenable)] | None = Field(
+        None,
+        description="HOST:PORT on which an instance serves /metrics, /healthz and /readyz; nowhere "
+        "unless told.",
+    )
+    metrics_token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = Field(
+        None,
+        description="What a client that is not on this machine must send to read /metrics, as "
+        "Authorization: Bearer TOKEN; at least 16 characters.",
+    )
     secret_key: SecretStr | None = Field(
         None, description="Key that encrypts secrets at rest, at least 32 characters."
     )
@@ -100,6 +122,11 @@ class Config(BaseSettings):
         return parse_database_url(self.database_url).absolute
 
     @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port on which an instance serves its metrics."""
+        return None if self.metrics is None else host_and_port(self.metrics)
+
+    @property
     def key_environment(self) -> dict[str, str]:
         """Where the key is, in the words of `espf.secrets`."""
         from espf.secrets import (  # noqa: PLC0415 - cryptography takes long to load
@@ -120,6 +147,22 @@ class Config(BaseSettings):
         return {"ESPF_DATABASE_URL": str(self.database), **self.key_environment}
 
 
+class _Decided(Config):
+    """Checks values that were put together already: no variable is looked at again."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but the values."""
+        return (init_settings,)
+
+
 def load_config(
     environment: Mapping[str, str] = os.environ, given: Mapping[str, object] | None = None
 ) -> Config:
@@ -134,7 +177,7 @@ def load_config(
     try:
         config = Config(**known)
         if given:
-            config = Config.model_validate({**config.model_dump(), **given})
+            config = _Decided(**{**config.model_dump(), **given})
     except ValidationError as error:
         problems += [_in_words(item["loc"], item["msg"]) for item in error.errors()]
         config = None
@@ -176,4 +219,5 @@ def _unknown(key: str) -> str:
 
 def _in_words(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0]) if location else "the file"
-    return f"{name} ({PREFIX}{name.upper()}): {message.replace('Input should', 'must')}."
+    told = message.removeprefix("Value error, ").replace("Input should", "must")
+    return f"{name} ({PREFIX}{name.upper()}): {told}."

@@ -89,3 +89,10 @@ def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         engine_lock(SqliteUrl(database)),
     ):
         pass
+
+
+def test_a_commands_option_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESPF_PORT", "1")
+    monkeypatch.setenv("ESPF_LOG_LEVEL", "debug")
+    config = load_config(given={"port": 2})
+    assert (config.port, config.log_level) == (2, "debug")

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from espf import listening
 from espf.cli.children import ESPF, child_environment
 from espf.cli.output import say
+from espf.listening import address
 
 if TYPE_CHECKING:
     from espf.config import Config
@@ -23,6 +26,12 @@ Name = Annotated[
     str | None, typer.Option(help="Its name in the attempt log; the host's unless told.")
 ]
 ServiceIp = Annotated[str | None, typer.Option(help="Source address of the requests.")]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="Serve /metrics, /healthz and /readyz there; nowhere unless told."
+    ),
+]
 
 
 def serve(*, host: Host = None, port: Port = None) -> None:
@@ -40,17 +49,17 @@ def serve(*, host: Host = None, port: Port = None) -> None:
     set_up_logs(config.log_level, config.log_format)
     with engine_lock(config.database):
         pass  # refuse now, before anything is migrated, if an engine runs
-    with listen(config) as listener:
+    with listen(config) as listener, metrics_listener(config) as metrics:
         _first_start(config)
-        url = address(listener)
+        url, told = address(listener), _told(metrics)
 
         async def both(stop: asyncio.Event) -> None:
             child = WebChild(config, listener)
             try:
                 async with asyncio.TaskGroup() as group:
                     web_side = group.create_task(child.run())
-                    ready = group.create_task(_say_ready(child, url, config))
-                    await run_instance(config, stop)
+                    ready = group.create_task(_say_ready(child, url, config, told))
+                    await run_instance(config, stop, metrics=metrics)
                     ready.cancel()
                     web_side.cancel()
             finally:
@@ -59,23 +68,33 @@ def serve(*, host: Host = None, port: Port = None) -> None:
         _run(both, run_until_signalled)
 
 
-async def _say_ready(child: Any, url: str, config: "Config") -> None:
+async def _say_ready(child: Any, url: str, config: "Config", told: str) -> None:
     await child.ready.wait()
-    say(f"ready: web side on {url}, engine on {config.database.shown}")
+    say(f"ready: web side on {url}, engine on {config.database.shown}{told}")
 
 
-def instance(*, name: Name = None, service_ip: ServiceIp = None) -> None:
+def instance(
+    *,
+    name: Name = None,
+    service_ip: ServiceIp = None,
+    metrics: Metrics = None,
+) -> None:
     """Run the engine alone."""
     from espf.app import run_instance, run_until_signalled
     from espf.logs import set_up_logs
 
-    config = _configured(instance_name=name, service_ip=service_ip)
+    config = _configured(instance_name=name, service_ip=service_ip, metrics=metrics)
     set_up_logs(config.log_level, config.log_format)
+    with metrics_listener(config) as listener:
 
-    def started() -> None:
-        say(f"ready: instance {config.instance_name} on {config.database.shown}")
+        def started() -> None:
+            told = _told(listener)
+            say(f"ready: instance {config.instance_name} on {config.database.shown}{told}")
 
-    _run(lambda stop: run_instance(config, stop, started), run_until_signalled)
+        _run(
+            lambda stop: run_instance(config, stop, started, metrics=listener),
+            run_until_signalled,
+        )
 
 
 def web(
@@ -143,23 +162,21 @@ def _first_start(config: "Config") -> None:
 
 
 def listen(config: "Config") -> socket.socket:
-    """A listening socket. Raises ConfigError if the address cannot be used."""
-    from espf.errors import ConfigError
-
-    try:
-        found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)
-        family, _, _, _, place = found[0]
-        return socket.create_server(place[:2], family=family, backlog=256)
-    except (OSError, UnicodeError) as error:
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else "there is no host of this name"
-        raise ConfigError(
-            f"Cannot listen on {config.host} port {config.port}: {reason}. "
-            "Choose another with --host and --port (0 takes any free port)."
-        ) from error
+    """The web side's listening socket. Raises ConfigError if the address cannot be used."""
+    advice = "Choose another with --host and --port (0 takes any free port)."
+    return listening.listen(config.host, config.port, advice)
 
 
-def address(listener: socket.socket) -> str:
-    """The URL of a listening socket."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+@contextmanager
+def metrics_listener(config: "Config") -> Iterator[socket.socket | None]:
+    """The socket of an instance's metrics, if it serves any. Raises ConfigError like `listen`."""
+    if config.metrics_address is None:
+        yield None
+        return
+    advice = "Choose another with --metrics HOST:PORT or ESPF_METRICS (port 0 takes any free one)."
+    with listening.listen(*config.metrics_address, advice) as listener:
+        yield listener
+
+
+def _told(metrics: socket.socket | None) -> str:
+    return "" if metrics is None else f", metrics on {address(metrics)}metrics"

@@ -13,7 +13,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
 from espf.clock import utc_text
-from espf.console.apps import open_operations
+from espf.console.apps import open_operations, vitals_reader
 from espf.errors import StorageError
 from espf.eventlog.model import AttemptRow
 from espf.eventlog.operations import EventFilter, EventStatus, HandlerHealth
@@ -29,7 +29,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     with open_operations() as operations:
         health = operations.health()
         newest = operations.events(EventFilter(), NEWEST)
+        oldest = vitals_reader().oldest_writer(operations)
     context = {
+        "held": oldest if oldest is not None and oldest.is_held else None,
         "handlers": [_handler(one) for one in health],
         "events": [_event(one) for one in newest],
         "refresh_s": REFRESH_S,
@@ -64,25 +66,6 @@ def style(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's call
     """The style sheet."""
     text = resources.files("espf.console").joinpath("style.css").read_text("utf-8")
     return HttpResponse(text, content_type="text/css; charset=utf-8")
-
-
-@login_not_required
-@never_cache
-def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's call
-    """The process answers."""
-    return HttpResponse("ok\n", content_type="text/plain")
-
-
-@login_not_required
-@never_cache
-def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django's call
-    """The database answers and is of this program's version; 503 otherwise."""
-    try:
-        with open_operations() as operations:
-            operations.provisioning()
-    except StorageError:  # its message names paths: not for everybody
-        return HttpResponse("the database is not ready\n", "text/plain", status=503)
-    return HttpResponse("ok\n", content_type="text/plain")
 
 
 def failed(request: HttpRequest) -> HttpResponse:

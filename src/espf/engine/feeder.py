@@ -114,6 +114,7 @@ class Feeder:
             else:
                 flow.count_down(iteration)
         window.read_to = batch.read_to
+        flow.counts.events_read += len(batch.events)
         return True
 
     def _take_in(self, item: Item, skip: str | None, *, behind: bool) -> None:

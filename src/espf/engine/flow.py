@@ -18,6 +18,7 @@ from espf.engine.window import Item, Window
 from espf.eventlog.model import LANES, EntityKey, HandlerRow, HandlerState
 from espf.handlers.port import Iteration, Skipped
 from espf.handlers.settings import HandlerSettings
+from espf.metrics.counts import HandlerCounts
 
 _log = structlog.get_logger("espf.engine")
 
@@ -81,6 +82,8 @@ class Flow:
         self.lost = False
         """Another has taken lanes: nothing more is sent, though the lease be renewed."""
         self.in_flight = 0
+        self.counts = HandlerCounts()
+        self.log = _log.bind(handler=row.name)
         self.horizon = 0
         self.look_for_due = True
         self.answer = asyncio.Event()
@@ -276,15 +279,16 @@ class Flow:
         outage_since_us = self.breaker.since_us
         if self.breaker.succeeded():
             self.release_since_us = outage_since_us or 0
-            self._move_breaker("breaker.closed")
+            self.log.warning("breaker.closed")
+            self._move_breaker()
 
     def failed(self, item: Item, reason: str, *, refused: bool) -> None:
         """An attempt got no usable answer."""
         if self.breaker.failed(item.key, item.started_us, reason, refused=refused):
-            self._move_breaker("breaker.opened", reason=reason)
+            self.log.warning("breaker.opened", reason=reason)
+            self._move_breaker()
 
-    def _move_breaker(self, what: str, **context: str) -> None:
-        _log.warning(what, handler=self.row.name, **context)
+    def _move_breaker(self) -> None:
         self.breaker_moved = True
         now_us = self.clock.now_us()
         if self.breaker.is_open:

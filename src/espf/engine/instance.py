@@ -12,6 +12,7 @@ from espf.clock import Clock
 from espf.engine.flow import Flow
 from espf.engine.housekeeper import KeepHouse, keep_house_for_ever
 from espf.engine.leases import LeaseKeeper
+from espf.engine.meters import Meters
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
@@ -70,8 +71,14 @@ class Instance:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._lost: set[int] = set()
         """Handlers whose lanes another owner took: they start over from what the log says."""
+        self.meters = Meters()
         self._settler = Settler(
-            log, clock, me.token, lambda: list(self._runners.values()), self._lanes_lost
+            log,
+            clock,
+            me.token,
+            lambda: list(self._runners.values()),
+            self._lanes_lost,
+            self.meters,
         )
         self._keeper = LeaseKeeper(
             log,
@@ -80,7 +87,7 @@ class Instance:
             lease_s,
             self._sharing,
             unable=lambda: self._unusable,
-            metrics=lambda: "{}",
+            metrics=self.meters.to_json,
             lost=self._lanes_lost,
             hand_over=self._hand_over,
         )
@@ -110,7 +117,7 @@ class Instance:
             others = [group.create_task(self._keeper.run())]
             if self._keep_house is not None:
                 others.append(group.create_task(keep_house_for_ever(self._keep_house)))
-            _log.info("instance.started", instance=self.name)
+            _log.info("instance.started")
             await stop.wait()
             polling.cancel()
             await self._end_all(group)
@@ -119,7 +126,7 @@ class Instance:
             await self._say_goodbye()
         for runner in self._runners.values():  # those that did not end in time
             await runner.handler.close()
-        _log.info("instance.stopped", instance=self.name)
+        _log.info("instance.stopped")
 
     async def _say_goodbye(self) -> None:
         """What is still ours is free at once; if the database is away, when the lease ends."""
@@ -139,7 +146,7 @@ class Instance:
                     await task
         except TimeoutError:
             # A full disk must not keep a stop waiting: what is not stored is tried again.
-            _log.error("instance.stopped_unsettled", instance=self.name)
+            _log.error("instance.stopped_unsettled")
             for task in ending:
                 task.cancel()
 
@@ -234,7 +241,7 @@ class Instance:
         except (ConfigError, HandlerError) as error:
             self._try_again_s = self._clock.monotonic() + TRY_AGAIN_S
             if self._unusable.get(row.i_handler) != str(error):
-                _log.error("handler.unusable", handler=row.name, error=str(error))
+                _log.error("handler.not_started", handler=row.name, error=str(error))
             self._unusable[row.i_handler] = str(error)
             return
         self._unusable.pop(row.i_handler, None)
@@ -245,9 +252,19 @@ class Instance:
             raise
         self._runners[row.i_handler] = runner
         self._tasks[row.i_handler] = group.create_task(runner.run(self._grace_s))
-        _log.info("handler.started", handler=row.name, type=row.type)
+        runner.flow.log.info("handler.started", type=row.type)
         if self._log.exclusive:
             await self._keeper.take_all(row.i_handler)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the instance that does what one of them should do."""
+        return self._keeper.is_first
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether its lanes are its own for certain."""
+        return self._clock.monotonic() < self._keeper.lease.ends_s
 
     def _may_send(self, i_handler: int) -> bool:
         runner = self._runners.get(i_handler)
@@ -266,6 +283,7 @@ class Instance:
             lease=self._keeper.lease,
             results_waiting=self._settler.results_waiting,
         )
+        self.meters.watch(flow)
         runner = Runner(flow, handler, self._log, self._random)
         await runner.prepare()
         return runner
@@ -292,7 +310,7 @@ class Instance:
         try:
             leases = await runner.empty_lanes(lanes, self._grace_s, self._settler.flush)
             await until_stored("giving up lanes", lambda: self._release(i_handler, leases))
-            _log.info("lanes.given_up", handler=runner.row.name, lanes=len(leases))
+            runner.flow.log.info("lanes.given_up", lanes=len(leases))
         finally:
             for lane in lanes:
                 self._handing_over.pop((i_handler, lane), None)
@@ -339,7 +357,7 @@ class Instance:
         runner = self._runners.pop(i_handler)
         del self._tasks[i_handler], self._ending[i_handler]
         await runner.handler.close()
-        _log.info("handler.stopped", handler=runner.row.name)
+        runner.flow.log.info("handler.stopped")
         # It may be wanted again, with other options; others may want its lanes.
         self._config_version = -1
         self._moved = True

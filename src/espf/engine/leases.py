@@ -71,6 +71,8 @@ class LeaseKeeper:
         self._lanes: dict[tuple[int, int], Watched] = {}
         self._beats: dict[str, Watched] = {}
         self._now = asyncio.Event()
+        self.is_first = False
+        """Of the living instances, the one that does what one alone should do."""
         self._next_beat_s = -1.0
 
     def soon(self) -> None:
@@ -85,7 +87,7 @@ class LeaseKeeper:
             try:
                 await self._tick()
             except StorageError as error:
-                _log.error("lease.not_renewed", instance=self._me.name, error=str(error))
+                _log.error("lease.not_renewed", error=str(error))
             try:
                 async with asyncio.timeout(pause_s):
                     await self._now.wait()
@@ -101,6 +103,7 @@ class LeaseKeeper:
             return
         await self._renew()
         living = await self._beat()
+        self.is_first = self._me.token == min(living)
         rows = await self._log.lanes()
         await self._follow(self._planned(rows, living, self._clock.monotonic()), rows)
 
@@ -140,7 +143,7 @@ class LeaseKeeper:
         for i_handler, runner in self._runners().items():
             held = runner.flow.window.leases
             if any(fences.get((i_handler, lease.lane)) != lease.fence for lease in held):
-                _log.warning("lease.lost", handler=runner.row.name, instance=self._me.name)
+                runner.flow.log.warning("lease.lost")
                 self._lost(i_handler)
 
     def _alive(self, token: str, beats: int, now_s: float) -> bool:
@@ -203,7 +206,7 @@ class LeaseKeeper:
             return
         leases = await self._log.take_lanes(i_handler, self._me.token, rows)
         if leases:
-            _log.info("lanes.taken", handler=runner.row.name, lanes=len(leases))
+            runner.flow.log.info("lanes.taken", lanes=len(leases))
             await runner.add_lanes(leases)
 
     async def take_all(self, i_handler: int) -> None:

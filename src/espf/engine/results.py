@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import assert_never
 
-import structlog
-
 from espf.engine.runner import Runner
 from espf.engine.window import Item
 from espf.eventlog.model import (
@@ -18,7 +16,6 @@ from espf.eventlog.model import (
 )
 from espf.handlers.port import Delivered, Outcome, Rejected, RetryLater, Skipped, Unknown
 
-_log = structlog.get_logger("espf.engine")
 new_row = AttemptRow._make  # three times quicker than the constructor, and made for each event
 
 
@@ -231,11 +228,10 @@ def _skipped(runner: Runner, item: Item, outcome: Skipped, settlement: Settlemen
 
 
 def _log_failure(runner: Runner, item: Item, reason: str) -> None:
-    _log.warning(
+    runner.flow.log.warning(
         "event.failed",
-        handler=runner.row.name,
         i_event=item.event.i_event,
         event_type=item.event.event_type,
-        attempts=item.attempts,
+        attempt=item.attempts,
         reason=reason,
     )

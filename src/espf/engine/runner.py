@@ -15,8 +15,6 @@ from espf.eventlog.model import HandlerRow, LaneLease
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler, Skipped
 
-_log = structlog.get_logger("espf.engine")
-
 EMPTY_POLL_S = 0.02
 
 
@@ -74,6 +72,7 @@ class Runner:
 
     async def run(self, grace_s: float) -> None:
         """Deliver until `stop`, then finish what is in flight within `grace_s` seconds."""
+        structlog.contextvars.bind_contextvars(handler=self.row.name)  # of this task and its own
         async with asyncio.TaskGroup() as group:
             self._sender = Sender(self.flow, self._log, self.handler, group)
             tasks = [
@@ -100,7 +99,7 @@ class Runner:
             async with asyncio.timeout(grace_s):
                 await flow.all_answered()
         except TimeoutError:
-            _log.warning("handler.stopped_in_flight", handler=self.row.name, open=flow.in_flight)
+            flow.log.warning("handler.stopped_in_flight", open=flow.in_flight)
 
     async def clock_jumped(self, by_us: int) -> None:
         """Nothing is due earlier or later, nor given up, because somebody set the clock."""

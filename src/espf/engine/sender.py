@@ -4,8 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Collection
 
-import structlog
-
 from espf.engine.bucket import Bucket
 from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
@@ -19,8 +17,6 @@ MAX_SKIPS_IN_A_ROW = 10
 REFILL_AT = 256
 """The feeder is woken when fewer than this many events wait."""
 MAX_INHERITED = 4096
-
-_log = structlog.get_logger("espf.engine")
 
 
 class Sender:
@@ -125,8 +121,8 @@ class Sender:
             item.outcome = await self._handler.deliver(
                 item.event, Attempt(item.attempts, item.iteration)
             )
-        except Exception as error:  # noqa: BLE001 - the one place: a handler's bug is an attempt's end
-            _log.exception("attempt.broken", handler=flow.row.name, i_event=item.event.i_event)
+        except Exception as error:
+            flow.log.exception("attempt.broken", i_event=item.event.i_event, attempt=item.attempts)
             item.outcome = Unknown(
                 "", f"the handler failed with {type(error).__name__}; see the log"
             )
@@ -163,7 +159,9 @@ class Sender:
                 bucket.put(given, flow.clock.monotonic())
                 self.wake()  # a token is for now
             if wish.wanted <= 0 or given.tokens < wish.wanted:
-                await asyncio.sleep(bucket.wait_s(flow.clock.monotonic()))
+                wait_s = bucket.wait_s(flow.clock.monotonic())
+                flow.counts.token_wait_s += wait_s
+                await asyncio.sleep(wait_s)
             self.wake()
 
     async def _draw(self, wish: TokenWish) -> TokensGiven:

@@ -7,17 +7,14 @@ settlements the settler leaves the writer alone for a moment, so that others get
 import asyncio
 from collections.abc import Callable, Iterable
 
-import structlog
-
 from espf.clock import Clock
+from espf.engine.meters import Meters
 from espf.engine.patience import until_stored
 from espf.engine.results import Contribution, contribute
 from espf.engine.runner import Runner
 from espf.errors import LeaseLost, StorageError
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
-
-_log = structlog.get_logger("espf.engine")
 
 GATHER_S = 0.003
 """Time to gather results after the first, and to let other writers in: at least 2 ms."""
@@ -36,6 +33,7 @@ class Settler:
         instance: str,
         runners: Callable[[], Iterable[Runner]],
         lanes_lost: Callable[[int], None],
+        meters: Meters,
     ) -> None:
         """`lanes_lost` is told the key of a handler whose lanes another owner took."""
         self._log = log
@@ -43,6 +41,7 @@ class Settler:
         self._instance = instance
         self._runners = runners
         self._lanes_lost = lanes_lost
+        self._meters = meters
         self._waiting = asyncio.Event()
         self._settling = asyncio.Lock()
         self._gather_s = GATHER_S
@@ -67,7 +66,12 @@ class Settler:
             many = len(settlement.attempts) >= MANY
             self._gather_s = GATHER_UNDER_LOAD_S if many else GATHER_S
             # Cancelled only when all memory is dropped, so commit and release cannot part.
-            for part in await self._stored(settlement, parts) if settlement else parts:
+            if settlement:
+                began_s = self._clock.monotonic()
+                parts = await self._stored(settlement, parts)
+                counts = {part.runner.row.i_handler: part.runner.flow.counts for part in parts}
+                self._meters.settled(settlement.attempts, counts, self._clock.monotonic() - began_s)
+            for part in parts:
                 part.committed()
 
     async def _stored(
@@ -87,7 +91,7 @@ class Settler:
                 "settling", lambda: self._store(settlement.of(row.i_handler), [part])
             )
         except LeaseLost as error:
-            _log.warning("lease.lost", handler=row.name, error=str(error))
+            part.runner.flow.log.warning("lease.lost", error=str(error))
             self._lanes_lost(row.i_handler)
             return False
         return True

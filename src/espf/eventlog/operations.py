@@ -5,10 +5,13 @@ Calls are synchronous and each is one transaction. All raise StorageError when t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from espf.eventlog.model import AttemptRow, HandlerRow, StatusName
 from espf.events.model import Event
+
+if TYPE_CHECKING:
+    from espf.eventlog.vitals import OpenTransaction, Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,12 @@ class Operations(Protocol):
 
     def health(self) -> list[HandlerHealth]:
         """How each handler is doing, by name."""
+
+    def vitals(self) -> "Vitals":
+        """How the whole installation is doing: handlers, instances, what holds readers back."""
+
+    def oldest_writer(self) -> "OpenTransaction | None":
+        """The open transaction that holds all readers back; None on SQLite, where none does."""
 
     def provisioning(self) -> dict[str, str]:
         """The [provisioning] settings: AlertRecepient, send_options."""

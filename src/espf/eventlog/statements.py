@@ -1,6 +1,6 @@
 """Loads the named SQL statements: `-- name: what_it_does` before each, `:name` for parameters.
 
-The files in `SHARED` hold for both engines; `sqlite.sql` and `postgres.sql` have what must differ,
+Most files hold for both engines; `sqlite.sql` and `postgres.sql` have what must differ,
 under the same names. A list is written `IN (:name[])`.
 """
 
@@ -10,7 +10,7 @@ from importlib import resources
 
 from espf.database_url import EngineName
 
-FILES = ("shared", "operations", "search", "housekeeping", "")
+FILES = ("shared", "operations", "search", "housekeeping", "vitals", "")
 """Of both engines, and last the dialect's own."""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 _LIST = re.compile(r"IN \(:([a-z_]+)\[\]\)")

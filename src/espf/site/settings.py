@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from django.utils.functional import lazy
+from pydantic import SecretStr
 
 from espf.database_url import (
     DEFAULT_URL,
@@ -129,3 +130,6 @@ USE_I18N = False
 DEBUG = False
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 LOGGING_CONFIG = None
+# Ours; `espf.app` sets them from the configuration.
+METRICS_TOKEN: SecretStr | None = None
+LEASE_S = 0.0

@@ -13,6 +13,11 @@ from espf.eventlog.operating.health import health_of
 from espf.eventlog.operating.search.finding import find
 from espf.eventlog.operating.search.pairs import event_of
 from espf.eventlog.operating.session import Session
+from espf.eventlog.operating.vitals import (
+    handler_vitals,
+    instance_vitals,
+    partitions_ahead,
+)
 from espf.eventlog.operations import (
     EventDetails,
     EventFilter,
@@ -22,6 +27,10 @@ from espf.eventlog.operations import (
     NewEvent,
     PairKey,
 )
+from espf.eventlog.vitals import OpenTransaction, Vitals
+
+HORIZON_WAIT_S = 0.1
+"""Longer than an ordinary transaction takes: what is open then does hold readers back."""
 
 
 class SessionOperations:
@@ -40,6 +49,28 @@ class SessionOperations:
         """How each handler is doing, by name."""
         with self._session.reading():
             return health_of(self._session, _handlers(self._session))
+
+    def vitals(self) -> Vitals:
+        """How the whole installation is doing."""
+        session, now_us = self._session, self._clock.now_us()
+        oldest = session.oldest_writer()  # first: what is over by the next line holds nobody back
+        horizon = session.end_of_log(HORIZON_WAIT_S)
+        last_event = session.last_number()
+        with session.reading():
+            health = health_of(session, _handlers(session))
+            return Vitals(
+                read_us=now_us,
+                handlers=handler_vitals(session, health, now_us),
+                instances=instance_vitals(session),
+                last_event=last_event,
+                horizon=horizon,
+                oldest_writer=oldest,
+                partitions_ahead=partitions_ahead(session, last_event),
+            )
+
+    def oldest_writer(self) -> OpenTransaction | None:
+        """The open transaction that holds all readers back."""
+        return self._session.oldest_writer()
 
     def provisioning(self) -> dict[str, str]:
         """The [provisioning] settings: AlertRecepient, send_options."""

@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from espf.database_url import EngineName
+from espf.eventlog.vitals import OpenTransaction
 
 _Result = TypeVar("_Result")
+END_WAIT_S = 2.0
 
 
 class Rows(Protocol):
@@ -52,8 +54,17 @@ class Session(Protocol):
     def changing(self) -> AbstractContextManager[None]:
         """One transaction: all of it is stored, or nothing."""
 
-    def end_of_log(self) -> int:
-        """A number at or above which every event is still to come, or is yet to be committed."""
+    def end_of_log(self, wait_s: float = END_WAIT_S) -> int:
+        """A number at or above which every event is still to come, or is yet to be committed.
+
+        For transactions that stay open longer than `wait_s` it does not wait.
+        """
+
+    def last_number(self) -> int:
+        """The last number that any event was given."""
+
+    def oldest_writer(self) -> OpenTransaction | None:
+        """The open transaction that holds readers back the most, on whatever database it works."""
 
     def close(self) -> None:
         """Give up the connection."""

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 import psycopg
 
 from espf.database_url import EngineName, PostgresUrl
-from espf.eventlog.operating.session import Rows
+from espf.eventlog.operating.session import END_WAIT_S, Rows
+from espf.eventlog.operating.vitals import open_transaction
 from espf.eventlog.postgres.connection import connect, storage_error, translated
 from espf.eventlog.statements import adapted, statements
+from espf.eventlog.vitals import OpenTransaction
 
-END_WAIT_S = 2.0
 _END_POLL_S = 0.01
 
 
@@ -60,20 +61,28 @@ class PostgresSession:
         with translated(self._url), self.connection.transaction():
             yield
 
-    def end_of_log(self) -> int:
+    def end_of_log(self, wait_s: float = END_WAIT_S) -> int:
         """The last number drawn, once all that drew one before are through; see the horizon.
 
-        A transaction that stays open longer than two seconds is not waited for: then the furthest
+        A transaction that stays open longer than `wait_s` is not waited for: then the furthest
         cursor serves, which never passes what may still appear.
         """
-        last = int(self.run("last_drawn").fetchone()[0])
+        last = self.last_number()
         mark = int(self.run("draw_mark").fetchone()[0])
-        ends = time.monotonic() + END_WAIT_S
+        ends = time.monotonic() + wait_s
         while int(self.run("oldest_open").fetchone()[0]) < mark:
             if time.monotonic() > ends:
                 return int(self.run("furthest_cursor").fetchone()[0])
             time.sleep(_END_POLL_S)
         return last
+
+    def last_number(self) -> int:
+        """The last number drawn."""
+        return int(self.run("last_drawn").fetchone()[0])
+
+    def oldest_writer(self) -> OpenTransaction | None:
+        """The lowest transaction id that is not over: no horizon passes it."""
+        return open_transaction(self.run("oldest_writer").fetchone())
 
     def close(self) -> None:
         """Give up the connection."""

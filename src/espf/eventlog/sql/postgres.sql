@@ -20,6 +20,20 @@ SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint);
 -- name: oldest_open
 SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint);
 
+-- What holds the horizon back: the lowest id that is not over, in any database of the cluster. Whose
+-- it is and how old is told of others' sessions only to members of pg_read_all_stats.
+-- name: oldest_writer
+SELECT xid, pid, application, age_s FROM (
+    SELECT age(backend_xid) AS ids_ago, CAST(backend_xid AS text) AS xid, pid,
+        application_name AS application,
+        extract(epoch FROM clock_timestamp() - xact_start) AS age_s
+    FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+    UNION ALL
+    SELECT age(transaction), CAST(transaction AS text), NULL, 'prepared transaction ' || gid,
+        extract(epoch FROM clock_timestamp() - prepared)
+    FROM pg_prepared_xacts
+) AS open ORDER BY ids_ago DESC LIMIT 1;
+
 -- name: furthest_cursor
 SELECT coalesce(max(position), 0) FROM lane_cursor;
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import orjson
 
 from espf.database_url import EngineName
-from espf.eventlog.operating.session import Rows
+from espf.eventlog.operating.session import END_WAIT_S, Rows
 from espf.eventlog.sqlite.connection import connect, storage_error, transaction, translated
 from espf.eventlog.statements import adapted, statements
+from espf.eventlog.vitals import OpenTransaction
 
 
 class SqliteSession:
@@ -60,9 +61,17 @@ class SqliteSession:
         with translated(self._path), transaction(self.connection):
             yield
 
-    def end_of_log(self) -> int:
+    def end_of_log(self, wait_s: float = END_WAIT_S) -> int:  # noqa: ARG002 - nothing to wait for
         """The last event: SQLite commits in the order of `i_event`."""
+        return self.last_number()
+
+    def last_number(self) -> int:
+        """The last event."""
         return int(self.run("horizon").fetchone()[0])
+
+    def oldest_writer(self) -> OpenTransaction | None:
+        """None: writers wait in line, and hold no reader back."""
+        return None
 
     def close(self) -> None:
         """Give up the connection."""

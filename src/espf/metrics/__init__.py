@@ -1,0 +1,1 @@
+"""Metrics and health: what instances count, what the database shows, and who is told."""
