@@ -65,7 +65,9 @@ class Log:
         sqlite = self.database.engine == "sqlite"
         session = open_session(parse_database_url(self.database.url))
         ensure_partitions(session)
-        for statement in ("PRAGMA synchronous = OFF",) if sqlite else ("SET synchronous_commit = off",):
+        for statement in (
+            ("PRAGMA synchronous = OFF",) if sqlite else ("SET synchronous_commit = off",)
+        ):
             self.shell.run(statement)
         for index in ("attempt_status", "event_entity"):
             self.shell.run(f"DROP INDEX {index}")
@@ -95,7 +97,9 @@ class Log:
             "CASE WHEN i <= 40 THEN 'SIM/New' WHEN i % 4096 = 17 THEN 'Customer/New' "
             f"ELSE CASE i % {len(TYPES)} {types} END END"
         )
-        entity = "CASE WHEN i <= 40 THEN 'sim' WHEN i % 4096 = 17 THEN 'customer' ELSE 'account' END"
+        entity = (
+            "CASE WHEN i <= 40 THEN 'sim' WHEN i % 4096 = 17 THEN 'customer' ELSE 'account' END"
+        )
         key = "CASE WHEN i IN (50, 60, 70) THEN 999999 WHEN i % 100 = 0 THEN 1 ELSE i * 7919 % 200000 END"
         self.shell.run(
             f"{before}INSERT INTO event (i_event, i_env, event_type, entity, entity_id, lane,"
@@ -168,8 +172,9 @@ def filters(events: int) -> Iterator[tuple[str, EventFilter]]:
     yield "a minute in the middle", EventFilter(since_us=middle_us, until_us=middle_us + 60_000_000)
     yield "since tomorrow (none)", EventFilter(since_us=(FIRST_S + 10**8) * 1_000_000)
     yield "failed, of a rare type", EventFilter(statuses=["failed"], event_types=list(SELDOM))
-    yield "failed of most, common type", EventFilter(
-        statuses=["failed"], handler="most", event_types=[TYPES[0]]
+    yield (
+        "failed of most, common type",
+        EventFilter(statuses=["failed"], handler="most", event_types=[TYPES[0]]),
     )
 
 

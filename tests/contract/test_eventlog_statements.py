@@ -19,7 +19,7 @@ INDEXES = {
     "parked_keys": "SEARCH parked USING COVERING INDEX parked_entity (i_handler=? AND entity_id=?)",
     "has_parked": "SEARCH parked USING",
     "successor": "SEARCH event USING INDEX event_entity (entity_id=? AND entity=?",
-    "settled_above": "SEARCH attempt USING INDEX attempt_handler (i_handler=? AND i_event>?",
+    "settled_above": "SEARCH attempt USING COVERING INDEX attempt_status (i_handler=? AND status=? AND i_event>?",
     "parked_above": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event>? AND i_event<?)",
     "park": "SEARCH earlier USING COVERING INDEX parked_entity",
     "repark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
@@ -30,7 +30,7 @@ INDEXES = {
     "move_cursors": "SEARCH lane_cursor USING PRIMARY KEY (i_handler=? AND bulk=? AND lane=?)",
     "skip_done": "SEARCH skip_request USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "state": "SEARCH handler_state USING INTEGER PRIMARY KEY (rowid=?)",
-    "attempts_of": "SEARCH attempt USING INDEX attempt_handler (i_handler=? AND i_event=?)",
+    "attempts_of": "SEARCH attempt USING INDEX attempt_status (i_handler=? AND status=? AND i_event=?)",
     "newer_attempts": "SEARCH attempt USING INTEGER PRIMARY KEY (rowid>?)",
 }
 GROWING = re.compile(r"SCAN (event|parked|attempt|e|p|a|next|earlier|x)\b")

@@ -1,7 +1,7 @@
 """Random logs with handlers in every state, written straight into the tables.
 
-What each event is to each handler is told here once more, by other means than the program's: rows in
-memory, read one by one. Import it as `log_world`.
+What each event is to each handler is told here once more, by other means than the program's: rows
+in memory, read one by one. Import it as `log_world`.
 """
 
 from collections.abc import Sequence
@@ -109,10 +109,8 @@ class LogWorld:
             return statuses[-1]
         if ahead:
             return "retry" if statuses else "queued"
-        if wanted and not statuses:
-            if any(after < event.i_event <= upto for after, upto in handler.passed):
-                return "skipped"
-        return None
+        passed = any(after < event.i_event <= upto for after, upto in handler.passed)
+        return "skipped" if wanted and not statuses and passed else None
 
     def pairs(self, wanted: EventFilter) -> list[tuple[int, str, str]]:
         """(i_event, handler, status) of everything that fits, oldest first."""
@@ -132,14 +130,15 @@ class LogWorld:
             storage.execute(f"DELETE FROM {table}")
         storage.execute("DELETE FROM housekeeping_mark WHERE name <> 'blocks'")
         storage.execute("UPDATE housekeeping_mark SET value = 0")
+        if storage.url.engine == "postgres":
+            storage.execute(f"SELECT setval('event_i_event_seq', {NEWEST})")
+            storage.execute("SELECT setval('attempt_i_attempt_seq', 1000)")
         _insert(storage, "event", [_event(event) for event in self.events])
         for handler in self.handlers:
             _write_handler(storage, handler)
         _insert(storage, "attempt", [_attempt(made) for made in self.attempts])
         by_number = {event.i_event: event for event in self.events}
-        _insert(
-            storage, "parked", [_parked(row, by_number[row.i_event]) for row in self.parked]
-        )
+        _insert(storage, "parked", [_parked(row, by_number[row.i_event]) for row in self.parked])
 
 
 def _fits(wanted: EventFilter, event: EventRow, handler: HandlerMade, status: str) -> bool:
@@ -208,9 +207,7 @@ def _write_handler(storage: Storage, handler: HandlerMade) -> None:
     row |= {"subscriptions": "[]", "created_us": 0, "updated_us": 0}
     row |= {"enabled": int(handler.enabled), "keep_events": int(handler.keep_events)}
     _insert(storage, "handler", [row])
-    _insert(
-        storage, "handler_state", [{"i_handler": i_handler, "replayed": handler.replayed}]
-    )
+    _insert(storage, "handler_state", [{"i_handler": i_handler, "replayed": handler.replayed}])
     types = [{"i_handler": i_handler, "event_type": name} for name in sorted(handler.types)]
     _insert(storage, "subscription", types)
     lanes = [
@@ -229,9 +226,7 @@ def _write_handler(storage: Storage, handler: HandlerMade) -> None:
 def _insert(storage: Storage, table: str, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
-    values = ", ".join(
-        "(" + ", ".join(repr(value) for value in row.values()) + ")" for row in rows
-    )
+    values = ", ".join("(" + ", ".join(repr(value) for value in row.values()) + ")" for row in rows)
     storage.execute(f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES {values}")
 
 
@@ -318,10 +313,9 @@ _CONDITIONS = {
     "statuses": lambda _: st.fixed_dictionaries(
         {"statuses": st.permutations(STATUSES).flatmap(_beginnings)}
     ),
-    "times": lambda _: st.fixed_dictionaries(
-        {"until_us": _days()}, optional={"since_us": _days()}
-    )
-    | st.fixed_dictionaries({"since_us": _days()}
+    "times": lambda _: (
+        st.fixed_dictionaries({"until_us": _days()}, optional={"since_us": _days()})
+        | st.fixed_dictionaries({"since_us": _days()})
     ),
 }
 

@@ -158,9 +158,7 @@ class Operations(Protocol):
     ) -> list[EventStatus]:
         """Newest first, behind a pair or below a number. An event appears once for each handler."""
 
-    def newer(
-        self, wanted: EventFilter, after: PairKey | int, limit: int
-    ) -> list[EventStatus]:
+    def newer(self, wanted: EventFilter, after: PairKey | int, limit: int) -> list[EventStatus]:
         """Oldest first, behind a pair or above a number."""
 
     def newer_attempts(self, after: int, limit: int) -> list[tuple[int, AttemptRow]]:

@@ -94,9 +94,7 @@ class SessionOperations:
         with self._session.reading():
             return find(self._session, wanted, limit, before=before)
 
-    def newer(
-        self, wanted: EventFilter, after: PairKey | int, limit: int
-    ) -> list[EventStatus]:
+    def newer(self, wanted: EventFilter, after: PairKey | int, limit: int) -> list[EventStatus]:
         """Oldest first, behind a pair or above a number."""
         with self._session.reading():
             return find(self._session, wanted, limit, after=after)

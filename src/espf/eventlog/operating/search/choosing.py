@@ -89,9 +89,7 @@ def _of_handler(walk: Walk, view: HandlerView, statuses: Sequence[StatusName]) -
     return Merged(walk, found)
 
 
-def _in_lanes(
-    walk: Walk, view: HandlerView, statuses: Sequence[StatusName]
-) -> Iterator[Source]:
+def _in_lanes(walk: Walk, view: HandlerView, statuses: Sequence[StatusName]) -> Iterator[Source]:
     """Of what has no row of its own: what waits in the lanes, and what was passed by."""
     holding = Holding(event_types=sorted(view.event_types))
     above = Stretch(view.lowest + 1, NO_END)
