@@ -1,7 +1,7 @@
 """Random logs with handlers in every state, written straight into the tables.
 
-What each event is to each handler is told here once more, by other means than the program's: rows in
-memory, read one by one. Import it as `log_world`.
+What each event is to each handler is told here once more, by other means than the program's: rows
+in memory, read one by one. Import it as `log_world`.
 """
 
 from collections.abc import Sequence
@@ -109,10 +109,8 @@ class LogWorld:
             return statuses[-1]
         if ahead:
             return "retry" if statuses else "queued"
-        if wanted and not statuses:
-            if any(after < event.i_event <= upto for after, upto in handler.passed):
-                return "skipped"
-        return None
+        passed = any(after < event.i_event <= upto for after, upto in handler.passed)
+        return "skipped" if wanted and not statuses and passed else None
 
     def pairs(self, wanted: EventFilter) -> list[tuple[int, str, str]]:
         """(i_event, handler, status) of everything that fits, oldest first."""
@@ -132,6 +130,9 @@ class LogWorld:
             storage.execute(f"DELETE FROM {table}")
         storage.execute("DELETE FROM housekeeping_mark WHERE name <> 'blocks'")
         storage.execute("UPDATE housekeeping_mark SET value = 0")
+        if storage.url.engine == "postgres":
+            storage.execute(f"SELECT setval('event_i_event_seq', {NEWEST})")
+            storage.execute("SELECT setval('attempt_i_attempt_seq', 1000)")
         _insert(storage, "event", [_event(event) for event in self.events])
         for handler in self.handlers:
             _write_handler(storage, handler)

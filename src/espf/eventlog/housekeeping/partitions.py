@@ -1,11 +1,11 @@
 """Partitions of `event` and `attempt` on PostgreSQL: made ahead, dropped behind.
 
-Numbers for which there is no partition go into the default one; nothing is lost, and nothing waits.
-Every lock here is given up after a moment: who writes is never held up for longer, and a reader with
-an old transaction only delays what is done here.
+Numbers for which there is no partition go into the default one: nothing is lost, nothing waits.
+Every lock here is given up after a moment. Who writes is held up no longer than that, and a reader
+with an old transaction only delays what is done here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -108,12 +108,10 @@ def _promised(session: Session, table: str, end: int) -> Iterator[None]:
     search for the promise itself holds up nobody.
     """
     default = f"{table}_default"
-    promise = (
-        f"ALTER TABLE {default} ADD CONSTRAINT {default}_end CHECK (i_event < {end}) NOT VALID"
-    )
     with session.changing():
         _wait_shortly(session)
-        session.query(promise, {})
+        promise = f"CONSTRAINT {default}_end CHECK (i_event < {end}) NOT VALID"
+        session.query(f"ALTER TABLE {default} ADD {promise}", {})
     try:
         session.query(f"ALTER TABLE {default} VALIDATE CONSTRAINT {default}_end", {})
         yield
@@ -128,22 +126,26 @@ def _remove_promise(session: Session, table: str) -> None:
         session.query(f"ALTER TABLE {default} DROP CONSTRAINT IF EXISTS {default}_end", {})
 
 
-def drop_partition(session: Session, one: Partition, *, in_place: bool) -> bool:
-    """Take it out of its table, then remove it; False if somebody is using it: try again later.
+def detach(session: Session, one: Partition, check: Callable[[Partition], None]) -> None:
+    """Take it out of its table, in the caller's transaction, if `check` does not raise.
 
-    Two steps: removing gigabytes takes the file system a while, and must hold up nobody.
+    Raises LockTaken if somebody uses the table for longer than we wait.
     """
-    try:
-        if in_place:
-            with session.changing():
-                _wait_shortly(session)
-                session.query(f"ALTER TABLE {one.table} DETACH PARTITION {one.name}", {})
-        with session.changing():
-            _wait_shortly(session)
-            session.query(f"DROP TABLE {one.name}", {})
-    except LockTaken:
-        return False
-    return True
+    _wait_shortly(session)
+    check(one)
+    session.query(f"ALTER TABLE {one.table} DETACH PARTITION {one.name}", {})
+
+
+def remove_detached(session: Session, one: Partition) -> bool:
+    """Remove what was taken out; False if somebody still reads it.
+
+    Not in the same step: removing gigabytes takes the file system a while.
+    """
+    with suppress(LockTaken), session.changing():
+        _wait_shortly(session)
+        session.query(f"DROP TABLE IF EXISTS {one.name}", {})
+        return True
+    return False
 
 
 def _wait_shortly(session: Session) -> None:

@@ -17,16 +17,19 @@ def health_of(session: Session, rows: list[HandlerRow]) -> list[HandlerHealth]:
     """How each of these handlers is doing."""
     views = {view.i_handler: view for view in views_of(session)}
     last_attempt = session.run("last_attempt").fetchone()[0]
-    return [_health(session, row, views[row.i_handler], last_attempt) for row in rows]
+    failures = dict(session.run("last_failures", {"last_attempt": last_attempt}).fetchall())
+    return [
+        _health(session, row, views[row.i_handler], failures.get(row.i_handler)) for row in rows
+    ]
 
 
 def _health(
-    session: Session, row: HandlerRow, view: HandlerView, last_attempt: int
+    session: Session, row: HandlerRow, view: HandlerView, failure: str | None
 ) -> HandlerHealth:
-    bound = {"i_handler": row.i_handler, "last_attempt": last_attempt}
-    breaker, since_us, reason, parked = session.run("health", bound).fetchone()
+    breaker, since_us, reason, parked = session.run(
+        "health", {"i_handler": row.i_handler}
+    ).fetchone()
     waiting, exact = waiting_in_lanes(session, view)
-    failure = session.run("last_failure", bound).fetchone()
     return HandlerHealth(
         handler=row,
         backlog=waiting + parked,
@@ -36,7 +39,7 @@ def _health(
         breaker_since_us=since_us,
         breaker_reason=reason,
         oldest_us=_oldest_us(session, row.name) if waiting + parked else None,
-        last_reason=None if failure is None else failure[0],
+        last_reason=failure,
     )
 
 
@@ -72,5 +75,6 @@ def _oldest_us(session: Session, name: str) -> int | None:
     found = find(session, wanted, 1, after=0)
     if not found:
         return None
-    happened = datetime.strptime(found[0].event.event_time, "%Y-%m-%d %H:%M:%S")
-    return int(happened.replace(tzinfo=UTC).timestamp()) * 1_000_000
+    text = found[0].event.event_time
+    happened = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    return int(happened.timestamp()) * 1_000_000

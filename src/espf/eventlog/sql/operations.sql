@@ -97,11 +97,15 @@ SELECT s.breaker, s.breaker_since_us, s.breaker_reason,
     (SELECT count(*) FROM parked AS p WHERE p.i_handler = s.i_handler)
 FROM handler_state AS s WHERE s.i_handler = :i_handler;
 
--- name: last_failure
-SELECT reason FROM attempt
-WHERE i_handler = :i_handler AND outcome IN ('rejected', 'retry', 'unknown')
-  AND i_attempt > CAST(:last_attempt AS bigint) - 10000
-ORDER BY i_attempt DESC LIMIT 1;
+-- Of each handler that failed among the newest attempts. (+ 0: SQLite would walk the handlers' index.)
+-- name: last_failures
+SELECT i_handler, reason FROM (
+    SELECT i_handler, reason,
+        row_number() OVER (PARTITION BY i_handler + 0 ORDER BY i_attempt DESC) AS place
+    FROM attempt
+    WHERE i_attempt > CAST(:last_attempt AS bigint) - 10000
+      AND outcome IN ('rejected', 'retry', 'unknown')
+) AS failed WHERE place = 1;
 
 -- Out of its lane by an operator's wish; goes behind an earlier parked one of its entity.
 -- name: send_again

@@ -130,6 +130,11 @@ FROM (
 ) AS d JOIN event AS e ON e.i_event = d.i_event
 ORDER BY d.due_us, d.i_event;
 
+-- name: numbers_parked
+SELECT i_event FROM parked
+WHERE i_handler = :i_handler AND i_event BETWEEN :low AND :high
+  AND (CASE WHEN in_progress = 1 THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END) = :standing;
+
 -- ---- housekeeping ----
 
 -- name: try_housekeeping

@@ -44,11 +44,6 @@ WHERE e.i_event BETWEEN :low AND :high AND e.i_event > c.position;
 SELECT DISTINCT i_event FROM attempt
 WHERE i_handler = :i_handler AND status = :status AND i_event BETWEEN :low AND :high;
 
--- name: numbers_parked
-SELECT i_event FROM parked
-WHERE i_handler = :i_handler AND i_event BETWEEN :low AND :high
-  AND (CASE WHEN in_progress = 1 THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END) = :standing;
-
 -- ---- what they are ----
 
 -- name: events_of

@@ -15,6 +15,15 @@ SELECT coalesce(max(i_attempt), 0) FROM attempt;
 -- name: lock_configuration
 SELECT 1;
 
+-- Left to itself it walks the key, and looks at each parked event.
+-- name: numbers_parked
+SELECT i_event FROM parked INDEXED BY parked_standing
+WHERE i_handler = :i_handler AND i_event BETWEEN :low AND :high
+  AND (CASE WHEN in_progress = 1 THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END) = :standing;
+
+-- name: last_drawn
+SELECT coalesce(max(i_event), 0) FROM event;
+
 -- Two at once take turns, transaction by transaction.
 -- name: try_housekeeping
 SELECT 1;

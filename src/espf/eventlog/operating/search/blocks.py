@@ -4,7 +4,7 @@ Housekeeping keeps account of each block of 4,096 numbers that is complete. What
 last of them, the tail, is always looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -116,6 +116,17 @@ def _runs(blocks: Sequence[int]) -> Iterator[Stretch]:
         run = Stretch(block, block)
     if run is not None:
         yield run
+
+
+def without(whole: Stretch, holes: Iterable[Stretch]) -> Iterator[Stretch]:
+    """What is left of a stretch, in ascending order."""
+    low = whole.low
+    for hole in sorted(holes):
+        if low < hole.low <= whole.high:
+            yield Stretch(low, hole.low - 1)
+        low = max(low, hole.high + 1)
+    if low <= whole.high:
+        yield Stretch(low, whole.high)
 
 
 def pieces(stretch: Stretch, size: int, *, down: bool) -> Iterator[Stretch]:

@@ -35,10 +35,12 @@ def find(
     walk = Walk(session, down=down, blocks=session.run("blocks_done").fetchone()[0])
     pairs = _pairs(walk, wanted, limit, _within(down, edge))
     if isinstance(edge, PairKey):
-        pairs = (
-            one for one in pairs if one.event.i_event != edge.i_event or one.handler > edge.handler
-        )
+        pairs = (one for one in pairs if _is_behind(one, edge))
     return list(islice(pairs, limit))
+
+
+def _is_behind(one: EventStatus, edge: PairKey) -> bool:
+    return one.event.i_event != edge.i_event or one.handler > edge.handler
 
 
 def _within(down: bool, edge: PairKey | int | None) -> Stretch:

@@ -45,10 +45,26 @@ def read_pairs(
     session: Session, views: Sequence[HandlerView], numbers: Sequence[int]
 ) -> list[EventStatus]:
     """Every pair of these events and handlers that has a status, by number and handler's name."""
-    if not numbers or not views:
+    return pairs_of(session, views, read_events(session, numbers))
+
+
+def read_events(session: Session, numbers: Sequence[int]) -> list[Event]:
+    """The events of these numbers, in their order."""
+    if not numbers:
         return []
-    bound = {"numbers": list(numbers), "handlers": [view.i_handler for view in views]}
-    events = [event_of(row) for row in session.run("events_of", bound)]
+    return [event_of(row) for row in session.run("events_of", {"numbers": list(numbers)})]
+
+
+def pairs_of(
+    session: Session, views: Sequence[HandlerView], events: Sequence[Event]
+) -> list[EventStatus]:
+    """The same of events that are read already."""
+    if not events or not views:
+        return []
+    bound = {
+        "numbers": [event.i_event for event in events],
+        "handlers": [view.i_handler for view in views],
+    }
     parked = {(row[0], row[1]): _Parked(*row[2:]) for row in session.run("parked_of", bound)}
     tried: dict[tuple[int, int], list[_Tried]] = defaultdict(list)
     for i_handler, i_event, *rest in session.run("attempts_at", bound):

@@ -39,9 +39,13 @@ class HandlerView:
         return max(self.positions.values(), default=0)
 
     def waits(self, i_event: int, lane: int, event_type: str) -> bool:
-        """Whether the event is in its lane, the cursor before it."""
+        """Whether the event is still to be read from its lane, if it is not settled."""
+        return event_type in self.event_types and self.is_ahead(i_event, lane)
+
+    def is_ahead(self, i_event: int, lane: int) -> bool:
+        """Whether the lane's cursor is before the event."""
         position = self.positions.get(lane)
-        return position is not None and i_event > position and event_type in self.event_types
+        return position is not None and i_event > position
 
     def passed_by(self, i_event: int, event_type: str) -> PassedBy | None:
         """The range in which the handler passed the event by, if it did."""
