@@ -24,6 +24,7 @@ from espf.eventlog.port import EventLog
 
 if TYPE_CHECKING:
     from espf.engine.instance import Instance, StartHandler
+    from espf.eventlog.housekeeping.model import Retention
     from espf.eventlog.model import InstanceRow
     from espf.eventlog.vitals import OpenTransaction
     from espf.handlers.port import Handler
@@ -87,6 +88,7 @@ def handler_starter(config: Config, clock: Clock) -> "StartHandler":
 def myself(config: Config, clock: Clock) -> "InstanceRow":
     """This process as one of the instances; its token is its own, whatever its name."""
     from espf import __version__
+    from espf.eventlog.housekeeping.model import Retention
     from espf.eventlog.model import InstanceRow
 
     now_us = clock.now_us()
@@ -102,6 +104,36 @@ def myself(config: Config, clock: Clock) -> "InstanceRow":
         unable="[]",
         metrics="{}",
     )
+
+
+def retention_of(config: Config) -> "Retention":
+    """How long things are kept, as configured."""
+    from espf.eventlog.housekeeping.model import Retention
+
+    return Retention(
+        config.retention_finished_days,
+        config.retention_failed_days,
+        config.retention_skipped_days,
+        config.retention_max_backlog_days,
+    )
+
+
+def housekeeping(config: Config, clock: Clock) -> Callable[[], bool]:
+    """What an engine calls now and then, in a thread: a portion of housekeeping."""
+    from espf.eventlog.engines import open_session
+    from espf.eventlog.housekeeping.keeping import keep_house
+
+    retention = retention_of(config)
+
+    def portion() -> bool:
+        session = open_session(config.database)
+        try:
+            report = keep_house(session, retention, clock.now_us())
+        finally:
+            session.close()
+        return report is not None and report.more
+
+    return portion
 
 
 async def run_instance(
@@ -134,6 +166,7 @@ async def run_instance(
                 handler_starter(config, clock),
                 grace_s=config.grace_period_s,
                 lease_s=config.lease_s,
+                keep_house=housekeeping(config, clock),
             )
             _tame_the_collector()
             if started is not None:

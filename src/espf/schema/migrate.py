@@ -15,7 +15,8 @@ from django.db.migrations.loader import MigrationLoader
 from espf.capture.install import install, is_current, remove
 from espf.database_url import DatabaseUrl, parse_database_url
 from espf.errors import StorageError
-from espf.eventlog.engines import translated
+from espf.eventlog.engines import open_session, translated
+from espf.eventlog.housekeeping.partitions import ensure_partitions
 from espf.eventlog.version import SCHEMA_VERSION
 from espf.schema.places import place_of
 from espf.site.start import start
@@ -38,10 +39,21 @@ def migrate(url: str) -> list[str]:
     # Alone from the first connection on: two that turn a new file to WAL at once do not wait.
     with _translated(database), place.alone():
         _refuse_foreign(place)
-        if not _pending() and is_current(_raw()):
-            return []
-        with place.one_step():
-            return _apply()
+        done: list[str] = []
+        if _pending() or not is_current(_raw()):
+            with place.one_step():
+                done = _apply()
+        return done + _make_room(database)
+
+
+def _make_room(database: DatabaseUrl) -> list[str]:
+    """Partitions for the next events; an engine makes more ahead of need."""
+    session = open_session(database)
+    try:
+        made = ensure_partitions(session)
+    finally:
+        session.close()
+    return [f"made {made} partitions"] if made else []
 
 
 def _apply() -> list[str]:
