@@ -140,7 +140,14 @@ def test_a_server_that_is_away_or_takes_no_write_is_said(on_postgres: Installati
         f"postgresql://espf:open-sesame@127.0.0.1:1/{name}": ("127.0.0.1:1", "check that it runs"),
         str(on_postgres.url).replace(name, "nowhere"): ('"nowhere" does not exist', "createdb"),
     }.items():
-        for command in (add, ("migrate",), ("events", "list"), ("doctor",), ("instance",), ("web",)):
+        for command in (
+            add,
+            ("migrate",),
+            ("events", "list"),
+            ("doctor",),
+            ("instance",),
+            ("web",),
+        ):
             done = on_postgres.run(*command, ESPF_DATABASE_URL=address)
             refused(done, *words)
             assert "open-sesame" not in done.stdout + done.stderr

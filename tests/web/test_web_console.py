@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import postgres_rig
 from cli_rig import ENGINES, Installation, installation
 from espf.database_url import PostgresUrl
 from espf.site.start import start
@@ -114,7 +115,7 @@ def test_health_and_readiness_tell_the_database_apart(client: Any, installed: In
 def take_away(installed: Installation) -> None:
     if isinstance(installed.url, PostgresUrl):
         name = installed.url.parts["dbname"]
-        server().execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+        postgres_rig.server().execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
         return
     installed.database.rename(installed.folder / "away.db")
 

@@ -17,6 +17,8 @@ from espf.database_url import DatabaseUrl, parse_database_url
 from espf.errors import StorageError
 from espf.eventlog.engines import translated
 from espf.eventlog.version import SCHEMA_VERSION
+from espf.keyring import check_key
+from espf.registry.sealing import DjangoRegister
 from espf.schema.places import place_of
 from espf.site.start import start
 
@@ -29,7 +31,7 @@ def migrate(url: str) -> list[str]:
 
     Two processes may call it at once. Raises ConfigError for a wrong address, StorageError for a
     database that cannot be written, is not ours or is of a newer release, CaptureError if the
-    triggers cannot be made.
+    triggers cannot be made. Raises ConfigError also for another key than the database's.
     """
     database = parse_database_url(url).absolute
     place = place_of(database)
@@ -37,7 +39,10 @@ def migrate(url: str) -> list[str]:
     start(database)
     # Alone from the first connection on: two that turn a new file to WAL at once do not wait.
     with _translated(database), place.alone():
-        _refuse_foreign(place)
+        tables = place.tables()
+        _refuse_foreign(place, tables)
+        if "installation" in tables:
+            check_key(database, DjangoRegister(), needed=False)
         if not _pending() and is_current(_raw()):
             return []
         with place.one_step():
@@ -65,8 +70,7 @@ def _raw() -> Any:
     return connection.connection
 
 
-def _refuse_foreign(place: "Place") -> None:
-    tables = place.tables()
+def _refuse_foreign(place: "Place", tables: set[str]) -> None:
     if not tables:
         return
     if "django_migrations" not in tables:
