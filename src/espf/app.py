@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from espf.clock import Clock, SystemClock
@@ -48,11 +49,26 @@ def open_operations(config: Config, clock: Clock | None = None) -> Iterator[Oper
         yield operations
 
 
-def open_box(config: Config) -> "SecretBox":
-    """The installation's key. Raises ConfigError or StorageError if it cannot be had."""
-    from espf.secrets import SecretBox
+def open_box(config: Config, *, claim: bool = True) -> "SecretBox":
+    """What encrypts, with the installation's key.
 
-    return SecretBox.for_database(config.database, config.key_environment)
+    Unless `claim` is false, the first key to be used becomes the database's. Raises ConfigError for
+    another key than the database's, ConfigError or StorageError if there is none to be had.
+    """
+    from espf import keyring
+    from espf.eventlog.engines import open_register
+
+    with open_register(config.database) as register:
+        return keyring.open_box(config.database, register, config.key_environment, claim=claim)
+
+
+def check_key(config: Config) -> None:
+    """Raise ConfigError if the database is in use with a key that is not here."""
+    from espf import keyring
+    from espf.eventlog.engines import open_register
+
+    with open_register(config.database) as register:
+        keyring.check_key(config.database, register, config.key_environment)
 
 
 def open_django(config: Config) -> None:
@@ -71,11 +87,12 @@ def handler_starter(config: Config, clock: Clock) -> "StartHandler":
     from espf.handlers.types import handler_type
 
     service_ip = None if config.service_ip is None else str(config.service_ip)
+    box = cache(lambda: open_box(config))
 
     def start(row: HandlerRow, may_send: Callable[[], bool]) -> "tuple[Handler, HandlerSettings]":
         kind = handler_type(row.type)
         try:
-            options = unseal(row.options, lambda: open_box(config))
+            options = unseal(row.options, box)
         except StorageError as error:  # the engine retries those; this one needs the operator
             raise ConfigError(f"Handler {row.name}: {error}") from error
         settings = read_options(kind.settings, options, row.type)
@@ -147,7 +164,8 @@ async def run_instance(
 
     On the socket `metrics`, which is listening, it answers how it is doing.
 
-    Raises StorageError if another engine works on this database, or the log cannot be opened.
+    Raises StorageError if another engine works on this database, or the log cannot be opened;
+    ConfigError if the database is in use with a key that is not here.
     """
     import structlog
 
@@ -155,6 +173,7 @@ async def run_instance(
 
     structlog.contextvars.bind_contextvars(instance=config.instance_name)
     clock = SystemClock()
+    check_key(config)
     with engine_lock(config.database):
         me = myself(config, clock)
         log = open_log(config, clock, me.token)
@@ -286,6 +305,7 @@ def run_web(
     with_parent: bool = False,
 ) -> None:
     """Serve the web side on a listening socket until told to stop."""
+    open_box(config)  # logins are signed with the installation's key as well
     open_django(config)
     from django.conf import settings
     from django.core.asgi import get_asgi_application

@@ -68,4 +68,4 @@ def _database(template: str | None) -> Iterator[PostgresUrl]:
     try:
         yield url
     finally:
-        server().execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        server().execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

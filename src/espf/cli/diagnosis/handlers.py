@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from espf.app import open_box
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.cli.output import when
 from espf.clock import SystemClock
@@ -18,7 +19,6 @@ from espf.handlers.port import HandlerContext
 from espf.handlers.sealing import unseal
 from espf.handlers.settings import HandlerSettings
 from espf.handlers.types import handler_type
-from espf.secrets import SecretBox
 
 CONNECT_S = 2.0
 OLD_US = 3_600_000_000
@@ -59,10 +59,7 @@ def _check(config: Config, one: HandlerHealth, now_us: int) -> Iterator[Finding]
 def _settings(config: Config, one: HandlerHealth) -> HandlerSettings:
     row = one.handler
     kind = handler_type(row.type)
-    options = unseal(
-        row.options,
-        lambda: SecretBox.for_database(config.database, config.key_environment),
-    )
+    options = unseal(row.options, lambda: open_box(config, claim=False))
     return read_options(kind.settings, options, row.type)
 
 
