@@ -58,7 +58,7 @@ def test_a_sound_server_is_said_to_be_so(url):
 
 
 def test_what_is_not_safe_is_named_with_the_reason(url, shell):
-    verdict, said = examined(url)["durability"]
+    said = examined(url)["durability"][1]
     assert "fsync is off: a power loss may destroy the database" in said
     assert "synchronous_commit is off: a crash of the server takes back changes" in said
     set_here(shell, url, "synchronous_commit", "on")
@@ -74,11 +74,9 @@ def test_a_database_that_takes_no_write_is_wrong(url, shell):
 
 def test_a_trigger_that_somebody_disabled_is_wrong(url, shell):
     shell.execute("ALTER TABLE accounts DISABLE TRIGGER espf_capture_02_accounts_update")
-    assert examined(url)["triggers"] == (
-        "wrong",
-        "The capture triggers are missing or of another release: changes may raise no events. "
-        "Run `espf migrate`.",
-    )
+    verdict, said = examined(url)["triggers"]
+    assert verdict == "wrong"
+    assert "changes may raise no events. Run `espf migrate`" in said
 
 
 def test_a_clock_that_differs_is_told(url):
