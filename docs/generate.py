@@ -120,9 +120,10 @@ def metrics_page() -> Iterator[str]:
     yield "\nAn instance tells of its own process, too: `process_cpu_seconds_total`,"
     yield "`process_resident_memory_bytes`, `process_open_fds` and others of prometheus_client."
     yield "\n## What a scrape costs\n"
-    yield "What the database shows is read at most once a second, however many ask, in a few"
-    yield "statements that use indexes; a backlog of ten million is counted by blocks. An instance"
-    yield "counts once for each batch of results, which costs less than 0.1 us an event."
+    yield "What the database shows is read at most once a second, however many ask, by indexes; a"
+    yield "backlog of ten million is counted by blocks. An instance counts once for each batch of"
+    yield "results, which costs 0.1 us an event. See"
+    yield "[decision 10](../decisions/0010-metrics-beside-the-engine.md)."
 
 
 # ---- event types ----
