@@ -108,7 +108,7 @@ def metrics_page() -> Iterator[str]:
     """Every metric, what an instance counts first."""
     yield "# Metrics\n"
     yield "Served by the web side for the whole fleet, and by an instance that was told to with"
-    yield "`--metrics`; see [Monitor espf](../how-to/monitor.md). A metric with the label `instance`"
+    yield "`--metrics`; see [Monitor espf](../how-to/monitor.md). One with the label `instance`"
     yield "is of living instances only: counters begin at 0 when one starts. Two processes of one"
     yield "name are added up.\n"
     yield "| metric | type | labels | meaning |\n|---|---|---|---|"
