@@ -23,6 +23,7 @@ INDEXES = {
     "parked_above": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event>? AND i_event<?)",
     "park": "SEARCH earlier USING COVERING INDEX parked_entity",
     "repark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
+    "wait_behind": "SEARCH parked USING INDEX parked_entity",
     "unpark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "activate_next": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "release": "SEARCH parked USING INDEX parked_due (i_handler=? AND due_us>?)",

@@ -336,3 +336,23 @@ def test_a_clock_set_by_an_hour_moves_no_retry_and_gives_nothing_up(
 
         assert 14 < waited < 15
         assert engine.statuses() == {1: ["retry", "retry", "finished"]}
+
+
+def test_one_skipped_and_sent_again_by_hand_does_not_overtake_an_earlier_one_that_parks(
+    tmp_path: Path,
+) -> None:
+    with sim_engine(tmp_path) as engine:
+        with_gate(engine)
+        engine.far["hss"].answer = ever(BUSY)
+        first, second = engine.append((1, PLAIN), (1, PLAIN))
+        engine.run_until(lambda: engine.far["hss"].sent == [first])
+        engine.operations.skip(EventFilter([second]), "not wanted", engine.time.now_us())
+        engine.run_until(lambda: engine.statuses().get(second) == ["skipped"])
+        engine.operations.retry(EventFilter([second]), engine.time.now_us())
+        assert engine.far["hss"].gate is not None
+        engine.far["hss"].gate.set()
+        engine.run_until(lambda: engine.statuses().get(first) == ["retry"])
+        engine.far["hss"].answer = ever(Delivered("", 200))
+        engine.run_until(lambda: engine.statuses().get(second) == ["skipped", "finished"])
+
+        assert engine.far["hss"].sent == [first, first, second]

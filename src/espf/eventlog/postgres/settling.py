@@ -81,6 +81,7 @@ def _parked(settlement: Settlement, literal: Callable[[str], str]) -> list[str]:
     if settlement.park:
         rows = literal(_records(ParkRow._fields, settlement.park))
         parts.append(filled_in("park_all", {"rows": rows}))
+        parts.append(filled_in("wait_behind_all", {"rows": rows}))
     if settlement.repark:
         rows = literal(_records(ParkRow._fields, settlement.repark))
         parts.append(filled_in("repark_all", {"rows": rows}))

@@ -205,6 +205,14 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r (
     stopped_base_us bigint, coalesced bigint, reason text
 );
 
+-- What an operator had sent again before them waits behind them.
+-- name: wait_behind_all
+UPDATE parked AS p SET due_us = NULL
+FROM json_to_recordset(CAST(:rows AS json))
+    AS r (i_handler bigint, entity text, entity_id bigint, i_event bigint)
+WHERE p.i_handler = r.i_handler AND p.entity_id = r.entity_id AND p.entity = r.entity
+  AND p.i_event > r.i_event AND p.due_us IS NOT NULL AND p.in_progress = 0;
+
 -- No row: an operator skipped the event while its attempt was under way.
 -- name: repark_all
 UPDATE parked AS p SET attempts = r.attempts, probes = r.probes, in_progress = r.in_progress,
