@@ -105,7 +105,6 @@ def handler_starter(config: Config, clock: Clock) -> "StartHandler":
 def myself(config: Config, clock: Clock) -> "InstanceRow":
     """This process as one of the instances; its token is its own, whatever its name."""
     from espf import __version__
-    from espf.eventlog.housekeeping.model import Retention
     from espf.eventlog.model import InstanceRow
 
     now_us = clock.now_us()
