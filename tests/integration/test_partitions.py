@@ -37,7 +37,12 @@ def small_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def url() -> Iterator[PostgresUrl]:
+    """A database whose partitions are still to be made, small ones."""
     with clone() as made:
+        session = open_session(made)
+        for one in partitions_of(session)[0]:
+            session.query(f"DROP TABLE {one.name}", {})
+        session.close()
         yield made
 
 

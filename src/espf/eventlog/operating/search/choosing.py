@@ -34,7 +34,8 @@ def sources_of(
         listed = Listed(walk, wanted.i_events)
         return listed, listed
     sources = [*_of_entity(walk, wanted)]
-    pairs = Merged(walk, [_of_handler(walk, view, wanted.statuses or _ALL) for view in views])
+    statuses = _ALL if wanted.statuses is None else wanted.statuses
+    pairs = Merged(walk, [_of_handler(walk, view, statuses) for view in views])
     if wanted.handler is not None or wanted.statuses is not None:
         sources.append(pairs)
     holding = holding_of(wanted)
