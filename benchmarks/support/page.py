@@ -78,6 +78,6 @@ def _section(result: dict[str, Any]) -> Iterator[str]:
         cells = (one["engine"], one["what"], one["shown"], one["beside"], one["target"], holds)
         yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
     if result.get("load", 0) > BUSY:
-        yield f"\nThe machine was busy with other work (load {result['load']:.1f} before the start)."
+        yield f"\nThe machine was busy with other work: load {result['load']:.1f} before the start."
     for note in result["notes"]:
         yield f"\n{note[:1].upper()}{note[1:]}."
