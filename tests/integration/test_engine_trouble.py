@@ -338,7 +338,6 @@ def test_a_clock_set_by_an_hour_moves_no_retry_and_gives_nothing_up(
         assert engine.statuses() == {1: ["retry", "retry", "finished"]}
 
 
-<<<<<<< HEAD
 def test_one_skipped_and_sent_again_by_hand_does_not_overtake_an_earlier_one_that_parks(
     tmp_path: Path,
 ) -> None:
@@ -357,7 +356,8 @@ def test_one_skipped_and_sent_again_by_hand_does_not_overtake_an_earlier_one_tha
         engine.run_until(lambda: engine.statuses().get(second) == ["skipped", "finished"])
 
         assert engine.far["hss"].sent == [first, first, second]
-=======
+
+
 def test_what_is_settled_alone_is_the_same_settlement_each_time(engine: SimEngine) -> None:
     """By that the log knows that it must ask what became of the last try."""
     engine.append((1, PLAIN))
@@ -370,4 +370,3 @@ def test_what_is_settled_alone_is_the_same_settlement_each_time(engine: SimEngin
     _, *alone = engine.log.asked[:4]
 
     assert alone[0] is alone[1] is alone[2]
->>>>>>> faults
