@@ -62,7 +62,8 @@ def filled(storage: Storage) -> Storage:
     before = (
         ""
         if storage.url.engine == "postgres"
-        else f"WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {EVENTS}) "
+        else "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n"
+        f" WHERE i < {EVENTS}) "
     )
     storage.execute(
         f"{before}INSERT INTO event (i_event, i_env, event_type, entity, entity_id, lane,"
@@ -74,8 +75,8 @@ def filled(storage: Storage) -> Storage:
         storage.execute(
             f"{before}INSERT INTO attempt (i_handler, i_event, attempt, outcome, status,"
             f" started_us, duration_us, request, answer, instance) SELECT {key}, i, 1, 'delivered',"
-            " CASE WHEN i % 100 = 1 THEN 'failed' WHEN i % 100 = 2 THEN 'skipped' ELSE 'finished' END,"
-            f" 1, 1, '', '', '' FROM {many} WHERE i < {EVENTS - 1000}"
+            " CASE WHEN i % 100 = 1 THEN 'failed' WHEN i % 100 = 2 THEN 'skipped' ELSE 'finished'"
+            f" END, 1, 1, '', '', '' FROM {many} WHERE i < {EVENTS - 1000}"
         )
         storage.execute(
             f"{before}INSERT INTO parked (i_handler, i_event, entity, entity_id, lane, attempts,"

@@ -96,7 +96,9 @@ def _in_lanes(walk: Walk, view: HandlerView, statuses: Sequence[StatusName]) -> 
     above = Stretch(view.lowest + 1, NO_END)
     bound: dict[str, object] = {"i_handler": view.i_handler}
     if "queued" in statuses:
-        yield Bounded(Scan(walk, holding, "numbers_in_lanes", bound), above)
+        between = Stretch(view.lowest + 1, view.highest)
+        yield Bounded(Scan(walk, holding, "numbers_in_lanes", bound), between)
+        yield Bounded(Scan(walk, holding), Stretch(view.highest + 1, NO_END))
     elif "retry" in statuses:
         # Tried while the breaker was open: such an event keeps its place in the lane.
         attempted = Indexed(walk, "numbers_attempted", {**bound, "status": "retry"})
