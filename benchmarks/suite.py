@@ -36,7 +36,7 @@ class Run:
 
 RUNS = (
     Run("delivery", "--rounds 2", "--rounds 7"),
-    Run("latency", "--changes 40 --idle-s 5", "--changes 300 --idle-s 30"),
+    Run("latency", "--changes 30 --idle-s 5", "--changes 300 --idle-s 30"),
     Run("capture", "--accounts 20000 --turns 3", "--accounts 100000 --turns 7"),
     Run(
         "backlog",
