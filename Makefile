@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-all check lint format types layers fix bench bench-full docs serve lock clean
+.PHONY: help env demo test test-all check lint format types layers fix bench bench-full docs serve lock clean faults
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ layers: $(VENV)/.lint
 fix: $(VENV)/.lint  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+faults: $(VENV)/.test  ## every fault in full: 200 kills, server, network, clock, receiver (15 minutes)
+	FAULTS=whole $(BIN)/python -m pytest -q tests/faults $(ARGS)
 
 bench: $(VENV)/.bench  ## measure all in short, write docs/reference/performance.md (10 minutes)
 	$(BIN)/python benchmarks/suite.py $(ARGS)

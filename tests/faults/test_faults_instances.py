@@ -102,7 +102,7 @@ def test_a_paused_instance_that_wakes_sends_and_settles_nothing(
             sleeper = hunt.pick()
             sleeper.pause()
             world.healed()
-            world.until(lambda: not lanes_of(world, sleeper), "its lanes are others'")
+            world.until(lambda one=sleeper: not lanes_of(world, one), "its lanes are others'")
             time.sleep(random.uniform(0, LEASE_S))
             mark = world.database.all("SELECT max(i_attempt) FROM attempt")[0][0]
             woke_s, woke_us = time.monotonic(), time.time_ns() // 1000

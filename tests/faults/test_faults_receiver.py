@@ -1,4 +1,4 @@
-"""The receiver hangs, resets, answers garbage, answers late, closes in the worst moment, is gone."""
+"""The receiver hangs, resets, answers garbage or late, closes in the worst moment, is gone."""
 
 import time
 from pathlib import Path

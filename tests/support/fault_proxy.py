@@ -132,7 +132,7 @@ class Session:
             self._to_server.write(head + body)
 
     async def _is_kept(self, kind: bytes, body: bytes) -> bool:
-        """A settlement is one query with COPY in it; the end of its rows lets it go on to COMMIT."""
+        """A settlement is one query with COPY in it; after its rows it goes on to COMMIT."""
         if kind == b"Q":
             self._settling = b"COPY attempt" in body
         ends = kind == b"c" and self._settling and self._proxy.commits is not None

@@ -70,7 +70,7 @@ def judge(
     arrivals: Sequence[Arrival],
     healed_s: Iterable[float],
 ) -> Verdict:
-    """Compare what was committed (`events`: number → account) with what arrived and was recorded."""
+    """Compare what was committed (`events`: number → account) with what arrived."""
     wanted = {(handler, i_event) for handler in handlers for i_event in events}
     accepted = Counter((one.handler, one.i_event) for one in arrivals if one.accepted)
     made = Verdict(
