@@ -100,6 +100,10 @@ class Installed:
             raise SystemExit(f"espf {' '.join(words)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start the installed command, and go on meanwhile."""
+        return subprocess.Popen([str(ESPF), *words], env=self.env, stdout=subprocess.DEVNULL)
+
     def add_accounts(self, accounts: int) -> None:
         """Import accounts of one customer."""
         customer = json.loads(self.espf("registry", "add", "customer", "name=Bench", "--json"))

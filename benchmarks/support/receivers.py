@@ -94,6 +94,8 @@ def rate(
     """
     first = _reached(count, began + max(1, int(events * skip)), processes, within_s)
     last = _reached(count, began + events, processes, within_s)
+    if last[1] - first[1] < events / 2:
+        raise SystemExit(f"most of {events:,} events had come before anybody looked: take more")
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
