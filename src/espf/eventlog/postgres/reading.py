@@ -68,8 +68,9 @@ async def read_batch(
     read_to = events[-1].i_event if len(events) == limit else upto
     parked: frozenset[tuple[str, int]] = frozenset()
     if events and any_parked:
-        bound["entity_ids"] = list({event.entity_id for event in events})
-        keys = await link.fetch(statement("parked_keys"), bound)
+        found = {(event.entity, event.entity_id) for event in events}
+        bound["entities"], bound["entity_ids"] = (list(part) for part in zip(*found, strict=True))
+        keys = await link.fetch(statement("parked_entities"), bound)
         parked = frozenset((entity, entity_id) for entity, entity_id in keys)
     return Batch(events, read_to, parked, dict(skipped))
 
