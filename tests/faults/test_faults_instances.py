@@ -61,8 +61,7 @@ def test_instances_killed_at_random_lose_and_reorder_nothing(world: World, tmp_p
                 engine.kill()
                 hunt.started(engine)
             if kills % 20 == 0:
-                world.healed()
-                time.sleep(3 * LEASE_S)
+                world.recover()
             for engine in victims:
                 engine.start()
             kills += len(victims)

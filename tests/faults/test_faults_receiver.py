@@ -72,8 +72,7 @@ def test_a_receiver_that_is_gone_for_a_while_gets_all_in_order(
             world.loop.run(world.receiver.close())
             time.sleep(3)
             world.loop.run(world.receiver.listen())
-            world.healed()
-        world.until_more_arrive()
+            world.recover()
         load.stop()
         world.drain()
         assert sum(engine.said("breaker.opened") for engine in fleet.engines) >= rounds

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from engine_rig import PLAIN
 from espf.handlers.port import Delivered, RetryLater
 from fleet_rig import LEASE_S, Fleet, fleet_on
-from postgres_rig import clone
+from postgres_rig import clone, server
 from storage_rig import PostgresStorage
 
 QUICK = {"Retry.FirstDelay": 0.2, "Retry.MaxDelay": 1, "Retry.Jitter": 0}
@@ -171,6 +172,33 @@ async def test_a_breaker_that_moves_while_lanes_are_lost_does_not_end_the_instan
     assert runner.flow.ready
 
     await runner.follow_state()
+
+
+async def test_an_outage_of_the_database_moves_no_lanes(fleet: Fleet) -> None:
+    """Whoever is back first has seen no counter move; nor could any."""
+    i_handler = fleet.add("hss")
+    fleet.join("one", "two", "three")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 3), "three share")
+    await asyncio.sleep(LEASE_S)
+    before = fleet.storage.all("SELECT lane, owner, fence FROM lane_cursor ORDER BY lane")
+    with out_of_reach(fleet.storage):
+        await asyncio.sleep(2 * LEASE_S)
+    await asyncio.sleep(2 * LEASE_S)
+
+    assert fleet.storage.all("SELECT lane, owner, fence FROM lane_cursor ORDER BY lane") == before
+
+
+@contextmanager
+def out_of_reach(storage: PostgresStorage) -> Iterator[None]:
+    """Nobody has a connection, and nobody gets one."""
+    name = storage.url.parts["dbname"]
+    server().execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    storage.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    yield
+    server().execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
 async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fleet) -> None:

@@ -370,3 +370,14 @@ def test_what_is_settled_alone_is_the_same_settlement_each_time(engine: SimEngin
     _, *alone = engine.log.asked[:4]
 
     assert alone[0] is alone[1] is alone[2]
+
+
+def test_results_that_are_stored_after_the_lanes_were_lost_change_nothing(
+    engine: SimEngine,
+) -> None:
+    """The database was away, and another instance took over meanwhile."""
+    engine.log.settle_fails = 2
+    engine.append((1, PLAIN), (1, PLAIN), (2, PLAIN))
+    engine.run_until(lambda: engine.log.settle_fails == 1)
+    engine.instance._lanes_lost(engine.runner().row.i_handler)
+    engine.run_until(lambda: len(engine.statuses()) == 3, 10)

@@ -113,15 +113,21 @@ class World:
         wanted = len(self.receiver.arrivals) + count
         return self.until(lambda: len(self.receiver.arrivals) >= wanted, "more arrives", limit_s)
 
-    def drain(self, limit_s: float = DRAIN_S) -> None:
-        """Wait until every event is settled by every handler."""
-        self.until(self._settled, "all is settled", limit_s)
+    def recover(self) -> None:
+        """The fault is over: wait until all is settled that was written by now."""
+        self.healed()
+        self.drain()
 
-    def _settled(self) -> bool:
+    def drain(self, limit_s: float = DRAIN_S) -> None:
+        """Wait until every event that there is is settled by every handler."""
+        last = self.database.all("SELECT coalesce(max(i_event), 0) FROM event")[0][0]
+        self.until(lambda: self._settled(last), "all is settled", limit_s)
+
+    def _settled(self, last: int) -> bool:
         time.sleep(0.1)
         question = (
             "SELECT (SELECT coalesce(min(position), 0) FROM lane_cursor WHERE bulk = 0)"
-            " >= (SELECT max(i_event) FROM event) AND NOT EXISTS (SELECT 1 FROM parked)"
+            f" >= {last} AND NOT EXISTS (SELECT 1 FROM parked WHERE i_event <= {last})"
         )
         return bool(self.database.all(question)[0][0])
 

@@ -6,6 +6,7 @@ for less than that, counted from before it asked, so it stops sending before any
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -70,6 +71,8 @@ class LeaseKeeper:
         self._hand_over = hand_over
         self._lanes: dict[tuple[int, int], Watched] = {}
         self._beats: dict[str, Watched] = {}
+        self._looked_s = -math.inf
+        """When we last saw everybody's counters."""
         self._now = asyncio.Event()
         self.is_first = False
         """Of the living instances, the one that does what one alone should do."""
@@ -101,11 +104,20 @@ class LeaseKeeper:
                 self._next_beat_s = self._clock.monotonic() + BEAT_S
                 await self._beat()
             return
+        self._start_over_if_blind()
         await self._renew()
         living = await self._beat()
         self.is_first = self._me.token == min(living)
         rows = await self._log.lanes()
-        await self._follow(self._planned(rows, living, self._clock.monotonic()), rows)
+        self._looked_s = self._clock.monotonic()
+        await self._follow(self._planned(rows, living, self._looked_s), rows)
+
+    def _start_over_if_blind(self) -> None:
+        """What we saw stand still while the database was away may have had no way to move."""
+        now_s = self._clock.monotonic()
+        if now_s - self._looked_s > self._lease_s / 2:
+            self._lanes.clear()
+            self._beats = {t: seen._replace(since_s=now_s) for t, seen in self._beats.items()}
 
     async def _beat(self) -> dict[str, set[int]]:
         """Say that we live; the living by token, each with the handlers that it cannot run."""

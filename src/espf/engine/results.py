@@ -38,6 +38,8 @@ class Contribution:
     def committed(self) -> None:
         """Let the followers of everything committed go."""
         flow = self.runner.flow
+        if flow.lost:
+            return  # nothing of it is in memory any more
         for item in self.again:
             flow.put_first(item)
         if flow.reading:

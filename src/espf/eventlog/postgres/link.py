@@ -6,6 +6,7 @@ the next use opens another. A statement costs 23 us of CPU instead of 33, beside
 """
 
 import asyncio
+import select
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ class Link:
         self._prepared: set[bytes] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._socket = -1
+        self._more = select.poll()
         self._transformer = Transformer()
 
     # ---- opening and closing ----
@@ -71,11 +73,21 @@ class Link:
         self._prepared.clear()
         self._pgconn.nonblocking = 1
         self._socket = self._pgconn.socket
+        self._more = select.poll()
+        self._more.register(self._socket, select.POLLIN)
         asyncio.get_running_loop().add_reader(self._socket, self._arrived)
         return self._pgconn
 
     def drop(self) -> None:
         """Close at once, without a word to the server: it rolls back what was not committed."""
+        self._ended(psycopg.OperationalError("the connection was closed"))
+
+    def _ended(self, error: psycopg.Error) -> None:
+        """Let go of the connection at once, and tell who waits for it.
+
+        libpq closes the socket of one that is lost by itself, and the next that anyone opens gets
+        its number: nothing may be said to the loop about this number later.
+        """
         pgconn, self._pgconn, self._connection = self._pgconn, None, None
         if pgconn is None:
             return
@@ -83,24 +95,26 @@ class Link:
         loop.remove_reader(self._socket)
         loop.remove_writer(self._socket)
         pgconn.finish()
-        self._wake(psycopg.OperationalError("the connection was closed"))
+        self._wake(error)
 
     def _arrived(self) -> None:
-        """The server sent something, or is gone."""
+        """The server sent something, or is gone: take all there is.
+
+        Of a connection that was reset uvloop tells once, however much there was to read before.
+        """
         pgconn = self._pgconn
         if pgconn is None:
             return
         try:
             pgconn.consume_input()
+            while self._more.poll(0):
+                pgconn.consume_input()
             if self._waiter is not None and not pgconn.is_busy():
                 self._wake()
-            elif self._waiter is None and pgconn.status == pq.ConnStatus.BAD:
+            if pgconn.status == pq.ConnStatus.BAD:
                 self.drop()
         except psycopg.Error as error:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            if self._waiter is None:
-                self.drop()
-            self._wake(error)
+            self._ended(error)
 
     def _wake(self, error: Exception | None = None) -> None:
         waiter, self._waiter = self._waiter, None
@@ -202,12 +216,13 @@ class Link:
     async def _flush(self, pgconn: pq.abc.PGconn) -> None:
         loop = asyncio.get_running_loop()
         while pgconn.flush():
-            writable: asyncio.Future[None] = loop.create_future()
-            loop.add_writer(self._socket, _set, writable)
+            self._waiter = loop.create_future()
+            loop.add_writer(self._socket, self._wake)
             try:
-                await writable
+                await self._waiter
             finally:
-                loop.remove_writer(self._socket)
+                if self._pgconn is pgconn:  # else the number is another's by now
+                    loop.remove_writer(self._socket)
 
     # ---- a script with a gate ----
 
@@ -255,8 +270,3 @@ _BAD = (
     pq.ExecStatus.NONFATAL_ERROR,
     pq.ExecStatus.PIPELINE_ABORTED,
 )
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
