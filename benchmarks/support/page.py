@@ -17,6 +17,7 @@ TITLES = {
     "dead_receiver": "A dead receiver",
     "token_bucket": "Token bucket",
     "search": "Search",
+    "resending": "Bulk repeats",
     "instances": "Several instances",
     "memory": "Memory",
 }

@@ -184,6 +184,7 @@ def test_a_year_leaves_no_more_than_its_last_days(
     storage: Storage, session: Session, i_handler: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "PAUSE_S", 0)
+    monkeypatch.setattr(pace, "OTHERS_SHARE", 0)
     sizes = []
     for day in range(0, 370, 10):
         moment = utc_text(NOW_US + day * DAY_US)

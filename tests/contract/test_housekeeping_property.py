@@ -23,7 +23,7 @@ SETTLED = ("finished", "failed", "skipped")
 days = st.sampled_from((3, 8, 15, 30))
 retentions = st.builds(Retention, days, days, days, days)
 quickly = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -170,3 +170,4 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "LEAST_AT_ONCE", 4)
     monkeypatch.setattr(partitions, "AHEAD", 0)
     monkeypatch.setattr(pace, "PAUSE_S", 0)
+    monkeypatch.setattr(pace, "OTHERS_SHARE", 0)

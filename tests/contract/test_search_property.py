@@ -13,7 +13,7 @@ from storage_rig import Storage
 
 Key = tuple[int, str, str]
 quickly = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -22,7 +22,7 @@ from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import EventFilter, HandlerChange
 from postgres_rig import clone
 
-SMALL = 2 * BLOCK
+SMALL = BLOCK
 NOW_US = 1_790_000_000_000_000
 LONGEST_WAIT_S = 1.0
 """Far more than the 0.1 s for which a lock is asked; machines of tests are slow."""
@@ -177,7 +177,7 @@ def test_a_partition_goes_when_all_of_it_is_settled_and_over_its_days(
     )
     assert slots(session)[0] == 1
     assert counts(shell, "event", "attempt") == [SMALL, SMALL]
-    assert shell.execute("SELECT min(block) FROM event_block").fetchone() == (2,)
+    assert shell.execute("SELECT min(block) FROM event_block").fetchone() == (SMALL // BLOCK,)
 
 
 def test_what_is_unsettled_inside_keeps_a_partition(

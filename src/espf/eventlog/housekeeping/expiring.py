@@ -14,6 +14,8 @@ from espf.eventlog.operating.search.views import HandlerView, views_of
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import EventFilter, EventStatus
 
+AT_ONCE = 500
+"""In one transaction: the handler's lanes stand still for so long, which they did anyway."""
 WAITING: tuple[StatusName, ...] = ("queued", "retry")
 _SECOND_US = 1_000_000
 
@@ -33,7 +35,7 @@ class Expiry:
             if not view.holds:
                 continue  # what waits for it is passed by, and holds nothing back
             after = 0
-            while not pace.over and (found := self._next(view, after, pace.size)):
+            while not pace.over and (found := self._next(view, after, AT_ONCE)):
                 after = found[-1].event.i_event
                 if not self._over(view, found):
                     continue  # an operator had them sent again: nobody is disturbed for that

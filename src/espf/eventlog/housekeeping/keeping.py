@@ -1,12 +1,14 @@
 """Keeps house: the one call that an engine makes every few seconds, or an operator by hand."""
 
+import time
+
 import structlog
 
 from espf.eventlog.housekeeping.blocks import note_blocks
 from espf.eventlog.housekeeping.dropping import Dropping
 from espf.eventlog.housekeeping.expiring import Expiry
 from espf.eventlog.housekeeping.model import Report, Retention
-from espf.eventlog.housekeeping.pace import Pace, pause
+from espf.eventlog.housekeeping.pace import Pace
 from espf.eventlog.housekeeping.partitions import ensure_partitions
 from espf.eventlog.housekeeping.sweeping import Sweep
 from espf.eventlog.operating.search.blocks import BLOCK
@@ -59,6 +61,10 @@ def _note_blocks(session: Session, pace: Pace, report: Report) -> None:
     if session.run("last_drawn").fetchone()[0] + 1 < (done + 1) * BLOCK:
         return  # none is complete: no need to ask how far the log is whole
     end = session.end_of_log()
-    while not pace.over and (noted := note_blocks(session, end)):
+    while not pace.over:
+        began = time.monotonic()
+        noted = note_blocks(session, end)
+        if not noted:
+            break
         report.blocks += noted
-        pause()
+        pace.took(time.monotonic() - began)

@@ -1,12 +1,13 @@
-"""How much goes into one transaction: as much as holds up nobody."""
+"""How much goes into one transaction, and how long others have their turn after it."""
 
 import time
 
-AT_MOST_S = 0.03
+AT_MOST_S = 0.02
 """A transaction that took longer than this was too large."""
 LEAST = 50
 PAUSE_S = 0.005
-"""Between two of them, so that others get their turn."""
+OTHERS_SHARE = 1.0
+"""Time for others after a transaction, by how long that took."""
 
 
 class Pace:
@@ -23,14 +24,12 @@ class Pace:
         return time.monotonic() >= self._ends_s
 
     def took(self, seconds: float) -> None:
-        """Learn from a transaction, and pause."""
+        """Learn from a transaction, and leave others their share of time.
+
+        Who waits for SQLite's lock looks for it now and then only: a short pause would be missed.
+        """
         if seconds > AT_MOST_S:
             self.size = max(LEAST, self.size // 2)
         elif seconds < AT_MOST_S / 4:
             self.size = min(self._largest, self.size * 2)
-        pause()
-
-
-def pause() -> None:
-    """Let others in."""
-    time.sleep(PAUSE_S)
+        time.sleep(max(PAUSE_S, seconds * OTHERS_SHARE))
