@@ -11,7 +11,8 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from espf.clock import Clock, SystemClock
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from espf.handlers.port import Handler
     from espf.handlers.settings import HandlerSettings
     from espf.secrets import SecretBox
+    from espf.subscribers.port import SubscriberSource
 
 
 def open_log(config: Config, clock: Clock | None = None, token: str = "") -> EventLog:
@@ -62,7 +64,24 @@ def open_django(config: Config) -> None:
     start(config.database)
 
 
-def handler_starter(config: Config, clock: Clock) -> "StartHandler":
+def open_subscribers(config: Config, clock: Clock) -> "SubscriberSource":
+    """Open the registry for handlers. The key is read at the first secret. Raises StorageError."""
+    from espf.subscribers.engines import open_subscribers
+
+    box = cache(lambda: open_box(config))
+
+    def decrypt(ciphertext: str) -> str:
+        try:
+            return box().decrypt(ciphertext)
+        except ConfigError as error:
+            raise StorageError(f"A stored secret cannot be read: {error}") from error
+
+    return open_subscribers(config.database, clock, decrypt)
+
+
+def handler_starter(
+    config: Config, clock: Clock, subscribers: "SubscriberSource"
+) -> "StartHandler":
     """What makes running handlers of this installation's rows."""
     from espf.handlers.options import read_options
     from espf.handlers.port import HandlerContext
@@ -78,7 +97,7 @@ def handler_starter(config: Config, clock: Clock) -> "StartHandler":
         except StorageError as error:  # the engine retries those; this one needs the operator
             raise ConfigError(f"Handler {row.name}: {error}") from error
         settings = read_options(kind.settings, options, row.type)
-        context = HandlerContext(row.name, clock, service_ip, may_send)
+        context = HandlerContext(row.name, clock, service_ip, may_send, subscribers)
         return kind.start(settings, frozenset(row.subscriptions), context), settings
 
     return start
@@ -125,13 +144,16 @@ async def run_instance(
     clock = SystemClock()
     with engine_lock(config.database):
         me = myself(config, clock)
-        log = open_log(config, clock, me.token)
-        try:
+        async with AsyncExitStack() as opened:
+            log = open_log(config, clock, me.token)
+            opened.push_async_callback(log.close)
+            subscribers = open_subscribers(config, clock)
+            opened.push_async_callback(subscribers.close)
             engine = Instance(
                 me,
                 log,
                 clock,
-                handler_starter(config, clock),
+                handler_starter(config, clock, subscribers),
                 grace_s=config.grace_period_s,
                 lease_s=config.lease_s,
             )
@@ -144,8 +166,6 @@ async def run_instance(
                 await _run_loudly(engine, stop)
                 for task in others:
                     task.cancel()
-        finally:
-            await log.close()
 
 
 async def _watch(config: Config, engine: "Instance", clock: Clock) -> None:

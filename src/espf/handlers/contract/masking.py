@@ -1,0 +1,30 @@
+"""Masks a subscriber's secrets in texts that are stored or shown."""
+
+import re
+from collections.abc import Iterable
+
+from espf.delivery.masking import STARS, VISIBLE, Mask
+from espf.subscribers.secret import Secret
+
+KEPT_CHARS = 4096
+_SHORT = 8
+"""A PIN of 4 digits is in many a number: so short a secret is masked where it stands alone."""
+
+
+class SubscriberMask:
+    """Secrets of the subscribers that an attempt is about, and the handler's secret options."""
+
+    def __init__(self, secrets: Iterable[Secret], options: Iterable[str] = ()) -> None:
+        texts = {secret.reveal() for secret in secrets}
+        # Keys are hexadecimal, and far sides echo them in either case.
+        texts |= {text.lower() for text in texts} | {text.upper() for text in texts}
+        short = [re.escape(text) for text in texts if 0 < len(text) < _SHORT]
+        self._mask = Mask([*options, *(text for text in texts if len(text) >= _SHORT)])
+        self._short = re.compile(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)") if short else None
+
+    def text(self, text: str) -> str:
+        """The text without secrets and control characters, at most 4 KB of it."""
+        masked = self._mask.text(text)
+        if self._short is not None:
+            masked = self._short.sub(STARS, masked)
+        return masked.translate(VISIBLE)[:KEPT_CHARS]
