@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from espf.handlers.port import Handler
     from espf.handlers.settings import HandlerSettings
     from espf.secrets import SecretBox
-    from espf.subscribers.port import SubscriberSource
+    from espf.subscribers.engines import Current
 
 
 def open_log(config: Config, clock: Clock | None = None, token: str = "") -> EventLog:
@@ -64,24 +64,35 @@ def open_django(config: Config) -> None:
     start(config.database)
 
 
-def open_subscribers(config: Config, clock: Clock) -> "SubscriberSource":
+def open_current(config: Config, clock: Clock) -> "Current":
     """Open the registry for handlers. The key is read at the first secret. Raises StorageError."""
-    from espf.subscribers.engines import open_subscribers
+    from espf.secrets import derived_key, load_key
+    from espf.subscribers.engines import Current, open_steps, open_subscribers
 
     box = cache(lambda: open_box(config))
+    key = cache(lambda: load_key(config.database, config.key_environment))
 
     def decrypt(ciphertext: str) -> str:
-        try:
+        with _key_problems():
             return box().decrypt(ciphertext)
-        except ConfigError as error:
-            raise StorageError(f"A stored secret cannot be read: {error}") from error
 
-    return open_subscribers(config.database, clock, decrypt)
+    def digest_key() -> bytes:
+        with _key_problems():
+            return derived_key(key(), "digests of provisioning steps").encode()
+
+    subscribers = open_subscribers(config.database, clock, decrypt)
+    return Current(subscribers, open_steps(config.database), cache(digest_key))
 
 
-def handler_starter(
-    config: Config, clock: Clock, subscribers: "SubscriberSource"
-) -> "StartHandler":
+@contextmanager
+def _key_problems() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise StorageError(f"Stored secrets cannot be read: {error}") from error
+
+
+def handler_starter(config: Config, clock: Clock, current: "Current") -> "StartHandler":
     """What makes running handlers of this installation's rows."""
     from espf.handlers.options import read_options
     from espf.handlers.port import HandlerContext
@@ -97,7 +108,14 @@ def handler_starter(
         except StorageError as error:  # the engine retries those; this one needs the operator
             raise ConfigError(f"Handler {row.name}: {error}") from error
         settings = read_options(kind.settings, options, row.type)
-        context = HandlerContext(row.name, clock, service_ip, may_send, subscribers)
+        context = HandlerContext(
+            row.name,
+            clock,
+            service_ip,
+            may_send,
+            current.subscribers,
+            current.memory(row.i_handler),
+        )
         return kind.start(settings, frozenset(row.subscriptions), context), settings
 
     return start
@@ -147,13 +165,13 @@ async def run_instance(
         async with AsyncExitStack() as opened:
             log = open_log(config, clock, me.token)
             opened.push_async_callback(log.close)
-            subscribers = open_subscribers(config, clock)
-            opened.push_async_callback(subscribers.close)
+            current = open_current(config, clock)
+            opened.push_async_callback(current.close)
             engine = Instance(
                 me,
                 log,
                 clock,
-                handler_starter(config, clock, subscribers),
+                handler_starter(config, clock, current),
                 grace_s=config.grace_period_s,
                 lease_s=config.lease_s,
             )

@@ -11,6 +11,7 @@ from espf.clock import Clock
 from espf.events.model import Event
 from espf.handlers.settings import HandlerSettings
 from espf.subscribers.port import SubscriberSource
+from espf.subscribers.steps import StepMemory
 
 
 class Delivered(NamedTuple):
@@ -106,6 +107,8 @@ class HandlerContext:
     """To be asked right before a request leaves, if time may have passed since `deliver` began."""
     subscribers: SubscriberSource | None = None
     """Accounts as they are now, for handlers that send state rather than events."""
+    memory: StepMemory | None = None
+    """What the far side was given, for handlers of systems that cannot be asked."""
 
 
 class Handler(Protocol):

@@ -1,51 +1,18 @@
-"""The statements of the port, and subscribers from their rows: the same on both engines."""
+"""Subscribers from their rows: the same on both engines."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cache
 from typing import Any, NamedTuple
 
 from espf.clock import Clock
 from espf.errors import StorageError
-from espf.eventlog.statements import read_files
 from espf.subscribers.model import SimCard, Subscriber
 from espf.subscribers.secret import Secret
 from espf.subscribers.status import AccountState, CustomerState, reasons
 
 Decrypt = Callable[[str], str]
 PLACES = 5
-_WHOLE = ("of_account", "of_imsi", "of_id", "of_page", "of_page_of_product")
-
-
-@cache
-def as_written() -> dict[str, str]:
-    """All statements by name, with `:name` for parameters."""
-    parts = read_files("espf.subscribers", ["shared"])
-    start = parts.pop("subscriber")
-    return {name: f"{start}\n{text}" if name in _WHOLE else text for name, text in parts.items()}
-
-
-class Question(NamedTuple):
-    """A statement's name with its parameters."""
-
-    name: str
-    bound: dict[str, object]
-
-
-def page(after: int, limit: int, i_product: int | None) -> Question:
-    """What `pages` asks."""
-    bound: dict[str, object] = {"after": after, "limit": limit}
-    if i_product is None:
-        return Question("of_page", bound)
-    return Question("of_page_of_product", bound | {"i_product": i_product})
-
-
-def count(i_product: int | None) -> Question:
-    """What `count` asks."""
-    if i_product is None:
-        return Question("count_all", {})
-    return Question("count_of_product", {"i_product": i_product})
 
 
 class _Row(NamedTuple):

@@ -5,9 +5,10 @@ from typing import Any
 
 from espf.clock import Clock
 from espf.eventlog.sqlite.connection import connect, translated
-from espf.subscribers import reading
+from espf.subscribers import asking
+from espf.subscribers.asking import Question
 from espf.subscribers.model import Subscriber
-from espf.subscribers.reading import Decrypt, Question
+from espf.subscribers.reading import Decrypt, subscriber
 
 
 class SqliteSubscribers:
@@ -41,21 +42,19 @@ class SqliteSubscribers:
         self, after: int, limit: int, *, i_product: int | None = None
     ) -> list[Subscriber]:
         """The next subscribers in the order of their keys."""
-        return self._subscribers(reading.page(after, limit, i_product))
+        return self._subscribers(asking.page(after, limit, i_product))
 
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are."""
-        return int(self._rows(reading.count(i_product))[0][0])
+        return int(self._rows(asking.count(i_product))[0][0])
 
     async def close(self) -> None:
         """Give up the connection."""
         self._connection.close()
 
     def _subscribers(self, asked: Question) -> list[Subscriber]:
-        return [reading.subscriber(row, self._decrypt, self._clock) for row in self._rows(asked)]
+        return [subscriber(row, self._decrypt, self._clock) for row in self._rows(asked)]
 
     def _rows(self, asked: Question) -> list[tuple[Any, ...]]:
         with translated(self._path):
-            return self._connection.execute(
-                reading.as_written()[asked.name], asked.bound
-            ).fetchall()
+            return self._connection.execute(asking.as_written()[asked.name], asked.bound).fetchall()
