@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from espf.engine.instance import Instance, StartHandler
     from espf.eventlog.model import InstanceRow
     from espf.eventlog.vitals import OpenTransaction
+    from espf.handlers.contract.handler import Provisioning
     from espf.handlers.port import Handler
     from espf.handlers.settings import HandlerSettings
     from espf.secrets import SecretBox
@@ -119,6 +120,29 @@ def handler_starter(config: Config, clock: Clock, current: "Current") -> "StartH
         return kind.start(settings, frozenset(row.subscriptions), context), settings
 
     return start
+
+
+@asynccontextmanager
+async def open_provisioning(config: Config, row: HandlerRow) -> "AsyncIterator[Provisioning]":
+    """One handler of state outside of the engine, for commands.
+
+    Raises ConfigError for a handler that carries no state, HandlerError, StorageError.
+    """
+    from espf.handlers.contract.handler import ContractHandler, Provisioning
+    from espf.handlers.port import always
+
+    clock = SystemClock()
+    current = open_current(config, clock)
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(current.close)
+        handler, settings = handler_starter(config, clock, current)(row, always)
+        opened.push_async_callback(handler.close)
+        if not isinstance(handler, ContractHandler):
+            raise ConfigError(
+                f"{row.name} is of type {row.type}, which sends events and keeps no state of "
+                "subscribers: there is nothing to compare. `espf events retry` sends events again."
+            )
+        yield Provisioning(row, settings, handler.provisioner, current, clock)
 
 
 def myself(config: Config, clock: Clock) -> "InstanceRow":

@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import structlog
 
-from espf.errors import StorageError
+from espf.errors import ProvisioningError, StorageError
 from espf.handlers.contract.failures import FarSideError, NotNow, Unclear
 
 _Result = TypeVar("_Result")
 _log = structlog.get_logger("espf.contract")
 
 
-class Broken(Exception):  # noqa: N818 - the system's code is
+class Broken(ProvisioningError):  # noqa: N818 - the system's code is
     """A bug in a handler's own code; the message says where, and repeats no value."""
 
 

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, NamedTuple
 
+from espf.clock import Clock
 from espf.errors import HandlerError, PayloadError
+from espf.eventlog.model import HandlerRow
 from espf.events.model import Event
 from espf.handlers.contract.events import account_in
 from espf.handlers.contract.provisioner import Provisioner
@@ -12,6 +14,7 @@ from espf.handlers.contract.system import ExternalSystem, StateT
 from espf.handlers.contract.types import HSS_TYPES, resolve, subscribable
 from espf.handlers.port import Attempt, HandlerContext, Outcome, Rejected, Skipped
 from espf.handlers.settings import HandlerSettings
+from espf.subscribers.engines import Current
 
 
 class ContractHandler(Generic[StateT]):
@@ -47,6 +50,16 @@ class ContractHandler(Generic[StateT]):
     async def close(self) -> None:
         """Close the system's connections."""
         await self.system.close()
+
+
+class Provisioning(NamedTuple):
+    """A handler of state as commands use it."""
+
+    row: HandlerRow
+    settings: HandlerSettings
+    provisioner: Provisioner[Any]
+    current: Current
+    clock: Clock
 
 
 class SystemType(ABC):

@@ -8,17 +8,17 @@ were merged, whether an attempt was cut short, or who else has been at the far s
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from espf.errors import StorageError
-from espf.handlers.contract.calls import Broken, broken, changing, reading
-from espf.handlers.contract.failures import FarSideError, NotNow, Refused, Unclear
+from espf.handlers.contract.calls import Broken, changing
+from espf.handlers.contract.failures import FarSideError, NotNow, Unclear
 from espf.handlers.contract.journal import Journal
 from espf.handlers.contract.locks import Locks
-from espf.handlers.contract.masking import SubscriberMask
+from espf.handlers.contract.looking import Looker
 from espf.handlers.contract.step import Step
 from espf.handlers.contract.system import ExternalSystem, StateT
-from espf.handlers.contract.work import Gatherer, Target, Work
+from espf.handlers.contract.work import Work
 from espf.handlers.port import Outcome, Skipped, always
 from espf.subscribers.port import SubscriberSource
 
@@ -38,6 +38,13 @@ class _NotLocked(Exception):  # noqa: N818 - never leaves this module
         self.identities = frozenset(identities)
 
 
+class Preview(NamedTuple):
+    """What would be done, in words; masked."""
+
+    steps: list[str]
+    problems: list[str]
+
+
 class Provisioner(Generic[StateT]):
     """Sets subscribers right on one system. One for each running handler."""
 
@@ -48,8 +55,7 @@ class Provisioner(Generic[StateT]):
         may_send: Callable[[], bool] = always,
     ) -> None:
         self.system = system
-        self._source = source
-        self._gatherer = Gatherer(system, source)
+        self.looker = Looker(system, source)
         self._may_send = may_send
         self._locks = Locks()
 
@@ -58,7 +64,7 @@ class Provisioner(Generic[StateT]):
     ) -> Outcome | Skipped:
         """Set the account and these identities right; `attempts`: this one included."""
         names = frozenset(identities)
-        journal = Journal(self._mask())
+        journal = Journal(self.looker.mask())
         while True:
             async with self._locks.hold(names):
                 try:
@@ -71,23 +77,24 @@ class Provisioner(Generic[StateT]):
                     reason = f"the registry cannot be read: {error}"
                     return journal.retry(reason) if journal.empty else journal.unknown(reason)
 
-    async def preview(self, i_account: int | None, identities: Iterable[str]) -> "Preview[StateT]":
+    async def preview(self, i_account: int | None, identities: Iterable[str]) -> Preview:
         """What `provision` would do now; takes no step.
 
-        Raises FarSideError and StorageError, with everything masked.
+        Raises FarSideError, Broken and StorageError, with everything masked.
         """
         names = frozenset(identities)
-        mask = self._mask()
+        mask = self.looker.mask()
         while True:
             try:
                 work = await self._gather(i_account, names)
-                mask = self._mask(work)
+                mask = self.looker.mask(work)
                 steps = await self._plan(work, names)
-                return Preview(work, steps, mask)
+                return Preview(
+                    [mask.text(str(step)) for step in steps],
+                    [mask.text(problem) for problem in work.problems],
+                )
             except _NotLocked as more:
                 names |= more.identities
-            except Broken as error:
-                raise NotNow(str(error)) from None
             except FarSideError as error:
                 told = mask.text(str(error))
                 raise type(error)(told, code=error.code, answer=mask.text(error.answer)) from None
@@ -101,7 +108,7 @@ class Provisioner(Generic[StateT]):
         doubt: tuple[Step, Unclear] | None = None
         for _ in range(TURNS):
             work = await self._gather(i_account, names)
-            journal.mask = self._mask(work)
+            journal.mask = self.looker.mask(work)
             if not work.targets:
                 return self._nothing(work, i_account, journal)
             try:
@@ -170,12 +177,7 @@ class Provisioner(Generic[StateT]):
     # ---- parts of a turn ----
 
     async def _gather(self, i_account: int | None, names: frozenset[str]) -> Work[StateT]:
-        try:
-            work = await self._gatherer.gather(i_account, sorted(names))
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - its text may repeat a secret: it ends here
-            raise broken(self.system.title, error) from None
+        work = await self.looker.gather(i_account, names)
         if not work.identities <= names:
             raise _NotLocked(work.identities)
         return work
@@ -184,49 +186,10 @@ class Provisioner(Generic[StateT]):
         """All steps in the order of their phases; raises _NotLocked for rivals."""
         steps: list[Step] = []
         for target in work.targets:
-            found = await self._difference(target)
+            found = (await self.looker.difference(target)).steps
             if found and target.want is not None:
-                await self._look_for_rivals(target.identity, target.want, names)
+                rivals = await self.looker.rivals(target.identity, target.want, names)
+                if rivals:
+                    raise _NotLocked(rivals)
             steps += found
         return sorted(steps, key=lambda step: step.phase)
-
-    async def _difference(self, target: Target[StateT]) -> list[Step]:
-        system = self.system
-        have = await reading(system.title, system.timeout_s, system.read(target.identity))
-        try:
-            return list(system.plan(target.identity, have, target.want))
-        except Exception as error:  # noqa: BLE001 - likewise
-            raise broken(system.title, error) from None
-
-    async def _look_for_rivals(self, identity: str, want: StateT, names: frozenset[str]) -> None:
-        """Who holds what is wanted here is set right along with it, unless it is a stranger."""
-        system = self.system
-        found = await reading(system.title, system.timeout_s, system.rivals(identity, want))
-        rivals = frozenset(found) - names
-        for rival in rivals:
-            if not await self._is_ours(rival):
-                raise Refused(
-                    f"{rival} on {system.title} holds what {identity} is to have, and the registry "
-                    "does not know it; remove it there, or add it to the registry"
-                )
-        if rivals:
-            raise _NotLocked(rivals)
-
-    async def _is_ours(self, identity: str) -> bool:
-        if await self.system.owners(identity, self._source):
-            return True
-        return self.system.identified_by == "imsi" and await self._source.has_card(identity)
-
-    def _mask(self, work: Work[StateT] | None = None) -> SubscriberMask:
-        subscribers = work.subscribers if work else ()
-        secrets = [secret for one in subscribers for secret in one.secrets]
-        return SubscriberMask(secrets, self.system.secrets)
-
-
-class Preview(Generic[StateT]):
-    """What would be done, and how to show it."""
-
-    def __init__(self, work: Work[StateT], steps: list[Step], mask: SubscriberMask) -> None:
-        self.work = work
-        self.steps = steps
-        self.mask = mask
