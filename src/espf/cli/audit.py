@@ -44,9 +44,8 @@ def audit(
     if csv_file is not None:
         _write(csv_file, report)
     if as_json:
-        print_json(
-            {"counts": dict(report.counts), "findings": [one._asdict() for one in report.findings]}
-        )
+        counts = {str(verdict): count for verdict, count in report.counts.items()}
+        print_json({"counts": counts, "findings": [one._asdict() for one in report.findings]})
     else:
         _show(report, csv_file)
     if report.findings and health.backlog:
@@ -58,9 +57,9 @@ def audit(
 
 
 async def _audit(config: "Config", row: "HandlerRow") -> "Report":
-    from espf.app import open_provisioning
     from espf.cli.progress import subscriber_progress
     from espf.handlers.contract.audit import Audit
+    from espf.starting import open_provisioning
 
     async with open_provisioning(config, row) as opened:
         total = await opened.current.subscribers.count()

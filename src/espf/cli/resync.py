@@ -37,9 +37,10 @@ def resync(
     One that is stopped (Ctrl-C, a kill, the system away) goes on where it was when the same command
     is run again. It may run beside the engine. Exit status 1 if any subscriber is not right.
     """
-    from espf.app import open_operations, open_provisioning, run_until_signalled
+    from espf.app import open_operations, run_until_signalled
     from espf.cli.naming import require_handler
     from espf.config import load_config
+    from espf.starting import open_provisioning
 
     if [account is not None, product is not None, everyone].count(True) != 1:
         raise typer.BadParameter("give one of --account ID, --product ID and --all")

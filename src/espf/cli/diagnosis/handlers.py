@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from espf.app import handler_starter, open_current
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.cli.output import when
 from espf.clock import SystemClock
@@ -18,6 +17,7 @@ from espf.eventlog.operations import HandlerHealth
 from espf.handlers.port import always
 from espf.handlers.settings import HandlerSettings
 from espf.handlers.types import handler_type
+from espf.starting import handler_starter, open_current
 
 CONNECT_S = 2.0
 OLD_US = 3_600_000_000
