@@ -4,26 +4,29 @@ Import it as `subscriber_rig`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from espf.clock import SystemClock
 from espf.database_url import EngineName
 from espf.errors import StorageError
 from espf.events.model import Event
 from espf.handlers.contract.checks import checked_key, checked_msisdn
-from espf.handlers.contract.failures import NotNow, Refused, Unclear
-from espf.handlers.contract.provisioner import Provisioner
+from espf.handlers.contract.failures import Refused
+from espf.handlers.contract.handler import ContractHandler
 from espf.handlers.contract.step import Answer, Step
 from espf.handlers.contract.system import ExternalSystem
+from espf.handlers.contract.types import HSS_TYPES
+from espf.handlers.port import HandlerContext
 from espf.subscribers.engines import open_subscribers
 from espf.subscribers.model import Subscriber
 from espf.subscribers.port import SubscriberSource
 from espf.subscribers.secret import Secret
-from registry_rig import Rig, registry
+from registry_rig import POPULATION, Rig, registry
 
 SEALED = "sealed:"
 
@@ -84,23 +87,32 @@ class RemoveEntry(Step):
     phase: ClassVar[int] = 2
 
 
+Behaviour = Exception | Literal["hang", "late", "deaf"] | None
+"""What a call does: None what it should, an exception is raised, "hang" does nothing and never
+answers, "late" acts and never answers, "deaf" accepts and does nothing."""
+
+
 class Hss(ExternalSystem[Entry]):
     """A far side in memory; `entries` is what it has."""
 
     title = "the HSS"
-    timeout_s = 0.2
+    timeout_s = 0.05
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.calls: list[str] = []
-        self.failures: list[Exception | str] = []
-        """What the next calls do instead: an exception is raised, "hang" never answers, "deaf"
-        accepts a step and does nothing, "late" acts and then does not answer."""
+        self.on_read: list[Behaviour] = []
+        self.on_apply: list[Behaviour] = []
         self.deaf = False
         """Every step is accepted and none is carried out."""
-        self.gate: asyncio.Event | None = None
+        self.can_list = True
         self.busy: set[str] = set()
         """Identities with a step under way."""
+        self.reads: dict[str, int] = {}
+
+    @property
+    def steps(self) -> list[str]:
+        return [call for call in self.calls if not call.startswith("read ")]
 
     def wanted(self, subscriber: Subscriber) -> Entry | None:
         if subscriber.closed:
@@ -110,7 +122,8 @@ class Hss(ExternalSystem[Entry]):
         return Entry(ki, checked_msisdn(subscriber), not subscriber.barred)
 
     async def read(self, identity: str) -> Entry | None:
-        await self._fail(f"read {identity}")
+        self.calls.append(f"read {identity}")
+        await self._behave(self.on_read)
         return self.entries.get(identity)
 
     def plan(self, identity: str, have: Entry | None, want: Entry | None) -> Sequence[Step]:
@@ -119,14 +132,13 @@ class Hss(ExternalSystem[Entry]):
         steps: list[Step] = []
         if have is None or have.ki != want.ki:
             steps.append(CreateEntry(identity, want.ki))
-            have = Entry(want.ki, have.msisdn if have else None, have.active if have else False)
-        if have.msisdn != want.msisdn and want.msisdn is None:
-            steps.append(DropNumber(identity))
-        elif have.msisdn != want.msisdn and want.msisdn is not None:
-            # A number that another one still has must be free first.
-            steps += [DropNumber(identity)] if have.msisdn else []
+        msisdn, active = (have.msisdn, have.active) if have else (None, False)
+        if msisdn != want.msisdn:
+            if msisdn is not None:  # somebody else may be waiting for it
+                steps.append(DropNumber(identity))
+            assert want.msisdn is not None
             steps.append(SetNumber(identity, want.msisdn))
-        if have.active != want.active:
+        if active != want.active:
             steps.append(SetService(identity, want.active))
         return steps
 
@@ -134,26 +146,24 @@ class Hss(ExternalSystem[Entry]):
         assert step.identity not in self.busy, "one subscriber is worked on twice at once"
         self.busy.add(step.identity)
         try:
-            await self._fail(str(step), lambda: self._do(step))
-            if not self.deaf:
+            self.calls.append(str(step))
+            behaviour = await self._behave(self.on_apply, lambda: self._do(step))
+            if behaviour != "deaf" and not self.deaf:
                 self._do(step)
         finally:
             self.busy.discard(step.identity)
         return Answer(0, "done")
 
     async def rivals(self, identity: str, want: Entry) -> Sequence[str]:
-        return [
-            name
-            for name, entry in self.entries.items()
-            if name != identity and entry.msisdn == want.msisdn
-        ]
+        held = self.entries.items()
+        return [name for name, one in held if name != identity and one.msisdn == want.msisdn]
 
     def list_all(self) -> AsyncIterator[tuple[str, Entry | None]] | None:
-        async def listed() -> AsyncIterator[tuple[str, Entry | None]]:
-            for identity, entry in list(self.entries.items()):
-                yield identity, entry
+        return self._listed() if self.can_list else None
 
-        return listed()
+    async def _listed(self) -> AsyncIterator[tuple[str, Entry | None]]:
+        for identity, entry in list(self.entries.items()):
+            yield identity, entry
 
     def _do(self, step: Step) -> None:
         name = step.identity
@@ -175,32 +185,18 @@ class Hss(ExternalSystem[Entry]):
             case _:
                 raise Refused(f"{name} is not known", code=4)
 
-    async def _fail(self, call: str, act: "object" = None) -> None:
-        self.calls.append(call)
-        if self.gate is not None:
-            await self.gate.wait()
+    async def _behave(
+        self, script: list[Behaviour], act: Callable[[], None] = lambda: None
+    ) -> Behaviour:
         await asyncio.sleep(0)
-        failure = self.failures.pop(0) if self.failures else None
-        if isinstance(failure, Exception):
-            raise failure
-        if failure == "hang":
-            await asyncio.Event().wait()
-        if failure == "late":
-            assert callable(act)
+        behaviour = script.pop(0) if script else None
+        if isinstance(behaviour, Exception):
+            raise behaviour
+        if behaviour == "late":
             act()
+        if behaviour in ("hang", "late"):
             await asyncio.Event().wait()
-
-
-@dataclass
-class Standing:
-    """A provisioner on an HSS and a registry."""
-
-    rig: Rig
-    source: SubscriberSource
-    hss: Hss = field(default_factory=Hss)
-
-    def __post_init__(self) -> None:
-        self.provisioner = Provisioner(self.hss, self.source)
+        return behaviour
 
 
 def event(event_type: str, entity: str, entity_id: int, variables: str = "{}") -> Event:
@@ -209,4 +205,38 @@ def event(event_type: str, entity: str, entity_id: int, variables: str = "{}") -
     )
 
 
-__all__ = ["NotNow", "Refused", "Unclear"]
+KI = "000102030405060708090a0b0c0d0e0f"
+
+
+def equip(rig: Rig) -> None:
+    """Three accounts with cards 1 to 3: IMSI 00101000000000N, number N00, Ki of their own."""
+    rig.script(POPULATION)
+    for card in (1, 2, 3):
+        key = f"{KI[:-1]}{card}"
+        rig.sql("UPDATE sim_cards SET ki = ? WHERE i_sim_card = ?", f"{SEALED}{key}", card)
+    for account in (1, 2):
+        rig.sql("UPDATE accounts SET i_sim_card = ? WHERE i_account = ?", account, account)
+    rig.events()
+
+
+def captured(rig: Rig) -> list[Event]:
+    """Events that capture wrote since the last call, as the engine reads them."""
+    return [
+        Event(
+            1,
+            seen.i_env,
+            seen.event_type,
+            seen.entity,
+            seen.entity_id,
+            seen.lane,
+            "2026-01-01 00:00:00",
+            json.dumps(seen.variables),
+            bool(seen.has_sim),
+        )
+        for seen in rig.events()
+    ]
+
+
+def started(hss: ExternalSystem[Any], source: SubscriberSource) -> ContractHandler[Any]:
+    """A running handler of the contract."""
+    return ContractHandler(hss, HSS_TYPES, HandlerContext("hss", SystemClock(), subscribers=source))
