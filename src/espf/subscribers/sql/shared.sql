@@ -17,18 +17,19 @@ LEFT JOIN sim_cards s ON s.i_sim_card = a.i_sim_card;
 -- name: of_account
 WHERE a.i_account = :i_account;
 
--- The unique keys begin with the environment, of which there are few: one look into each.
+-- The unique keys begin with the environment, of which there are few: one look into each. A CROSS
+-- JOIN keeps SQLite from turning that round.
 -- name: of_imsi
 WHERE a.i_sim_card IN (
-    SELECT x.i_sim_card FROM environments e
-    JOIN sim_cards x ON x.i_env = e.i_env AND x.imsi = :imsi
+    SELECT x.i_sim_card FROM environments e CROSS JOIN sim_cards x
+    WHERE x.i_env = e.i_env AND x.imsi = :imsi
 )
 ORDER BY a.i_account;
 
 -- name: of_id
 WHERE a.i_account IN (
-    SELECT x.i_account FROM environments e
-    JOIN accounts x ON x.i_env = e.i_env AND x.id = :id
+    SELECT x.i_account FROM environments e CROSS JOIN accounts x
+    WHERE x.i_env = e.i_env AND x.id = :id
 )
 ORDER BY a.i_account;
 
@@ -39,7 +40,8 @@ WHERE a.i_account > :after ORDER BY a.i_account LIMIT :limit;
 WHERE a.i_account > :after AND a.i_product = :i_product ORDER BY a.i_account LIMIT :limit;
 
 -- name: has_card
-SELECT 1 FROM environments e JOIN sim_cards x ON x.i_env = e.i_env AND x.imsi = :imsi LIMIT 1;
+SELECT 1 FROM environments e CROSS JOIN sim_cards x
+WHERE x.i_env = e.i_env AND x.imsi = :imsi LIMIT 1;
 
 -- name: count_all
 SELECT COUNT(*) FROM accounts;
