@@ -20,8 +20,8 @@ class Step:
     """Base of a handler's steps: small frozen dataclasses, named for what they do.
 
     A step carries all that its call needs and can be taken twice: it sets, it never adds. Secrets
-    in it are of type `Secret`, which shows itself as `…`. Steps are compared to see whether one
-    that was taken is needed again, so equal steps must mean the same call.
+    in it are of type `Secret`, which shows itself as `…`. Steps are compared and hashed to see
+    whether one that was taken is needed again, so equal steps must mean the same call.
     """
 
     phase: ClassVar[int] = 0
