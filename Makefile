@@ -16,8 +16,8 @@ help:  ## print this list
 
 env: $(VENV)/.run  ## make the environment, with the espf command in .venv/bin
 
-demo: $(VENV)/.run  ## make the environment, then show the main job from start to end
-	$(BIN)/espf demo
+demo: $(VENV)/.run $(if $(filter postgres,$(ENGINE)),$(VENV)/.test)  ## show the main job from start to end (ENGINE=postgres: on PostgreSQL)
+	$(BIN)/espf demo --engine $(or $(ENGINE),sqlite)
 
 test: $(VENV)/.test  ## make the environment with what tests need, then run them
 	$(BIN)/python -m pytest $(ARGS)

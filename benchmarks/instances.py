@@ -60,7 +60,9 @@ def drain(kind: Kind, espf: Installed, instances: int) -> Drain:
         began, costs = kind.count(), _costs(engines, espf)
         espf.espf("handlers", "resume", "bench")
         found = rate(kind.count, began, kind.events, processes, skip=0.1)
-        spent = [(b - a) / kind.events * 1e6 for a, b in zip(costs, _costs(engines, espf), strict=True)]
+        spent = [
+            (b - a) / kind.events * 1e6 for a, b in zip(costs, _costs(engines, espf), strict=True)
+        ]
         return Drain(found, *spent)
 
 

@@ -108,7 +108,7 @@ def metrics_page() -> Iterator[str]:
     """Every metric, what an instance counts first."""
     yield "# Metrics\n"
     yield "Served by the web side for the whole fleet, and by an instance that was told to with"
-    yield "`--metrics`; see [Monitor espf](../how-to/monitor.md). A metric with the label `instance`"
+    yield "`--metrics`; see [Monitor espf](../how-to/monitor.md). One with the label `instance`"
     yield "is of living instances only: counters begin at 0 when one starts. Two processes of one"
     yield "name are added up.\n"
     yield "| metric | type | labels | meaning |\n|---|---|---|---|"
@@ -120,9 +120,10 @@ def metrics_page() -> Iterator[str]:
     yield "\nAn instance tells of its own process, too: `process_cpu_seconds_total`,"
     yield "`process_resident_memory_bytes`, `process_open_fds` and others of prometheus_client."
     yield "\n## What a scrape costs\n"
-    yield "What the database shows is read at most once a second, however many ask, in a few"
-    yield "statements that use indexes; a backlog of ten million is counted by blocks. An instance"
-    yield "counts once for each batch of results, which costs less than 0.1 us an event."
+    yield "What the database shows is read at most once a second, however many ask, by indexes; a"
+    yield "backlog of ten million is counted by blocks. An instance counts once for each batch of"
+    yield "results, which costs 0.1 us an event. See"
+    yield "[decision 10](../decisions/0010-metrics-beside-the-engine.md)."
 
 
 # ---- event types ----

@@ -8,11 +8,18 @@ import pytest
 IN_CI = os.environ.get("CI") == "true"
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where keys of PostgreSQL databases are made, in place of the developer's own folder."""
+    return str(tmp_path_factory.mktemp("home"))
+
+
 @pytest.fixture(autouse=True)
-def no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
     """A developer's own ESPF_ variables must not change what a test sees."""
-    for name in [name for name in os.environ if name.startswith("ESPF_")]:
+    for name in [name for name in os.environ if name.startswith(("ESPF_", "PG"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", home)
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

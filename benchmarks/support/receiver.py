@@ -1,7 +1,7 @@
 """A receiver in Python for what nginx cannot do: answer late, never or badly, note when.
 
-    python benchmarks/support/receiver.py [--delay-ms 20] [--fail-account N-M] [--hang]
-        [--record FILE]
+    python benchmarks/support/receiver.py [--delay-ms 20] [--fail-account N] [--fail-each N]
+        [--hang] [--record FILE]
 
 It prints its port. `GET /count` tells what it has answered; SIGTERM ends it, and then the arrival
 times are in FILE, a double in seconds for each.
@@ -22,6 +22,7 @@ import uvloop
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 _END = b"\r\n\r\n"
+_ACCOUNT = re.compile(rb'"i_account":(\d+)')
 
 
 class Tally:
@@ -32,7 +33,15 @@ class Tally:
         self.delay_s = options.delay_ms / 1000
         self.hang = options.hang
         self.arrived = array("d") if options.record else None
-        self.failing = frozenset(range(*options.fail_account)) if options.fail_account else ()
+        self.judges = bool(options.fail_account or options.fail_each)
+        self._bad_account = options.fail_account
+        self._each = options.fail_each
+
+    def refuses(self, request: bytes) -> bool:
+        """Whether this account's events always fail."""
+        found = _ACCOUNT.search(request)
+        account = int(found[1]) if found else 0
+        return account == self._bad_account or bool(self._each and account % self._each == 0)
 
 
 class Connection(asyncio.Protocol):
@@ -64,7 +73,7 @@ class Connection(asyncio.Protocol):
         if tally.hang:
             tally.bad += 1
             return
-        if tally.failing and _account(request) in tally.failing:
+        if tally.judges and tally.refuses(request):
             tally.bad += 1
             answer = BAD
         else:
@@ -78,16 +87,6 @@ class Connection(asyncio.Protocol):
     def _tell(self) -> None:
         body = json.dumps({"good": self._tally.good, "bad": self._tally.bad}).encode()
         self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-
-def _account(request: bytes) -> int:
-    found = re.search(rb'"i_account":(\d+)', request)
-    return int(found[1]) if found else 0
-
-
-def _accounts(text: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first) + 1
 
 
 def _length(request: bytes, head: int) -> int:
@@ -114,7 +113,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay-ms", type=float, default=0)
-    parser.add_argument("--fail-account", type=_accounts, help="answer 503 to N, or N-M")
+    parser.add_argument("--fail-account", type=int, help="answer 503 to this account")
+    parser.add_argument("--fail-each", type=int, help="answer 503 to one account in so many")
     parser.add_argument("--hang", action="store_true")
     parser.add_argument("--record", type=Path)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

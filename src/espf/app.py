@@ -22,6 +22,7 @@ from espf.eventlog.port import EventLog
 
 if TYPE_CHECKING:
     from espf.engine.instance import Instance
+    from espf.eventlog.housekeeping.model import Retention
     from espf.eventlog.model import InstanceRow
     from espf.eventlog.vitals import OpenTransaction
 
@@ -70,6 +71,36 @@ def myself(config: Config, clock: Clock) -> "InstanceRow":
     )
 
 
+def retention_of(config: Config) -> "Retention":
+    """How long things are kept, as configured."""
+    from espf.eventlog.housekeeping.model import Retention
+
+    return Retention(
+        config.retention_finished_days,
+        config.retention_failed_days,
+        config.retention_skipped_days,
+        config.retention_max_backlog_days,
+    )
+
+
+def housekeeping(config: Config, clock: Clock) -> Callable[[], bool]:
+    """What an engine calls now and then, in a thread: a portion of housekeeping."""
+    from espf.eventlog.engines import open_session
+    from espf.eventlog.housekeeping.keeping import keep_house
+
+    retention = retention_of(config)
+
+    def portion() -> bool:
+        session = open_session(config.database)
+        try:
+            report = keep_house(session, retention, clock.now_us())
+        finally:
+            session.close()
+        return report is not None and report.more
+
+    return portion
+
+
 async def run_instance(
     config: Config,
     stop: asyncio.Event,
@@ -81,15 +112,17 @@ async def run_instance(
 
     On the socket `metrics`, which is listening, it answers how it is doing.
 
-    Raises StorageError if another engine works on this database, or the log cannot be opened.
+    Raises StorageError if another engine works on this database, or the log cannot be opened;
+    ConfigError if the database is in use with a key that is not here.
     """
     import structlog
 
     from espf.engine.instance import Instance
-    from espf.starting import handler_starter, open_current
+    from espf.starting import check_key, handler_starter, open_current
 
     structlog.contextvars.bind_contextvars(instance=config.instance_name)
     clock = SystemClock()
+    check_key(config)
     with engine_lock(config.database):
         me = myself(config, clock)
         async with AsyncExitStack() as opened:
@@ -104,6 +137,7 @@ async def run_instance(
                 handler_starter(config, clock, current),
                 grace_s=config.grace_period_s,
                 lease_s=config.lease_s,
+                keep_house=housekeeping(config, clock),
             )
             _tame_the_collector()
             if started is not None:
@@ -221,6 +255,9 @@ def run_web(
     with_parent: bool = False,
 ) -> None:
     """Serve the web side on a listening socket until told to stop."""
+    from espf.starting import open_box
+
+    open_box(config)  # logins are signed with the installation's key as well
     open_django(config)
     from django.conf import settings
     from django.core.asgi import get_asgi_application

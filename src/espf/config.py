@@ -80,6 +80,14 @@ class Config(BaseSettings):
         description="Seconds after which a dead instance's lanes go to others (PostgreSQL); the "
         "same for all instances.",
     )
+    retention_finished_days: int = Field(
+        90, ge=1, le=36500, description="Days that finished events and their attempts are kept."
+    )
+    retention_failed_days: int = Field(90, ge=1, le=36500, description="The same of failed ones.")
+    retention_skipped_days: int = Field(90, ge=1, le=36500, description="The same of skipped ones.")
+    retention_max_backlog_days: int = Field(
+        90, ge=1, le=36500, description="Days after which an event that still waits ends failed."
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address the web side listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Its port; 0 takes any free one.")
     allowed_hosts: str = Field(

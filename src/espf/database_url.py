@@ -69,7 +69,7 @@ class PostgresUrl:
         parts = self.parts
         place = parts.get("host") or parts.get("hostaddr") or "the default host"
         port = f":{parts['port']}" if "port" in parts else ""
-        return f"PostgreSQL database {parts.get('dbname', 'of the user')} on {place}{port}"
+        return f"{parts.get('dbname', 'of the user')} on {place}{port} (PostgreSQL)"
 
     def __str__(self) -> str:
         return self.conninfo

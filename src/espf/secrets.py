@@ -2,8 +2,8 @@
 
 The key is in `ESPF_SECRET_KEY`, or in the file `ESPF_SECRET_KEY_FILE`, or in a file that is made at
 first use: `<database>.key` beside an SQLite file, `~/.config/espf/<database>.key` for PostgreSQL.
-All machines that share a database need the same key. Whoever has the database alone reads no
-secret.
+All machines that share a database need the same key (`espf.keyring` sees to it). Whoever has the
+database alone reads no secret.
 """
 
 import base64
@@ -11,8 +11,10 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -32,13 +34,6 @@ class SecretBox:
 
     def __init__(self, key: str) -> None:
         self._fernet = Fernet(derived_key(key, "secrets at rest").encode())
-
-    @classmethod
-    def for_database(
-        cls, database: DatabaseUrl, environment: Mapping[str, str] = os.environ
-    ) -> "SecretBox":
-        """The box of this database. Raises ConfigError or StorageError if there is no key."""
-        return cls(load_key(database, environment))
 
     def encrypt(self, text: str) -> str:
         """Ciphertext, printable ASCII."""
@@ -62,19 +57,54 @@ def derived_key(key: str, purpose: str) -> str:
     return base64.urlsafe_b64encode(kdf.derive(key.encode())).decode()
 
 
-def load_key(database: DatabaseUrl, environment: Mapping[str, str] = os.environ) -> str:
-    """The installation's key, from the environment or a file; the file is made if there is none.
+class FoundKey(NamedTuple):
+    """A key, and where it is from."""
+
+    key: str
+    source: str
+    """The variable's name, or `the key file PATH`."""
+
+
+def find_key(database: DatabaseUrl, environment: Mapping[str, str] = os.environ) -> FoundKey | None:
+    """The installation's key, from the environment or a file; None if there is none yet.
 
     Raises ConfigError for a key that is too short, StorageError if the file cannot be used.
     """
     if given := environment.get(KEY_VARIABLE):
-        return _checked(given.strip(), KEY_VARIABLE)
+        return FoundKey(_checked(given.strip(), KEY_VARIABLE), KEY_VARIABLE)
+    path = key_file(database, environment)
+    source = f"the key file {path}"
+    with _usable(path):
+        try:
+            return FoundKey(_checked(path.read_text("utf-8").strip(), source), source)
+        except FileNotFoundError:
+            return None
+
+
+def load_key(database: DatabaseUrl, environment: Mapping[str, str] = os.environ) -> str:
+    """The installation's key; its file is made if there is none. Raises as `find_key` does."""
+    found = find_key(database, environment)
+    if found is None:
+        path = key_file(database, environment)
+        with _usable(path):
+            if not environment.get(KEY_FILE_VARIABLE) and not isinstance(database, SqliteUrl):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
+        found = find_key(database, environment)
+        assert found is not None
+    return found.key
+
+
+def key_file(database: DatabaseUrl, environment: Mapping[str, str] = os.environ) -> Path:
+    """The file that holds the key, or would, if no variable does."""
     named = environment.get(KEY_FILE_VARIABLE)
-    path = Path(named) if named else default_key_file(database)
+    return Path(named) if named else default_key_file(database)
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
     try:
-        if not named and not isinstance(database, SqliteUrl):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _checked(_read_or_make(path), f"the key file {path}")
+        yield
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise StorageError(
@@ -100,14 +130,6 @@ def _checked(key: str, where: str) -> str:
             f"The key in {where} is shorter than {MIN_KEY_LENGTH} characters. {_MADE_BY}"
         )
     return key
-
-
-def _read_or_make(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except FileNotFoundError:
-        _make(path)
-        return path.read_text("utf-8").strip()
 
 
 def _make(path: Path) -> None:

@@ -22,11 +22,26 @@ if TYPE_CHECKING:
     from espf.subscribers.engines import Current
 
 
-def open_box(config: Config) -> "SecretBox":
-    """The installation's key. Raises ConfigError or StorageError if it cannot be had."""
-    from espf.secrets import SecretBox
+def open_box(config: Config, *, claim: bool = True) -> "SecretBox":
+    """What encrypts, with the installation's key.
 
-    return SecretBox.for_database(config.database, config.key_environment)
+    Unless `claim` is false, the first key to be used becomes the database's. Raises ConfigError for
+    another key than the database's, ConfigError or StorageError if there is none to be had.
+    """
+    from espf import keyring
+    from espf.eventlog.engines import open_register
+
+    with open_register(config.database) as register:
+        return keyring.open_box(config.database, register, config.key_environment, claim=claim)
+
+
+def check_key(config: Config) -> None:
+    """Raise ConfigError if the database is in use with a key that is not here."""
+    from espf import keyring
+    from espf.eventlog.engines import open_register
+
+    with open_register(config.database) as register:
+        keyring.check_key(config.database, register, config.key_environment)
 
 
 def open_current(config: Config, clock: Clock) -> "Current":
@@ -34,7 +49,7 @@ def open_current(config: Config, clock: Clock) -> "Current":
     from espf.secrets import derived_key, load_key
     from espf.subscribers.engines import Current, open_steps, open_subscribers
 
-    box = cache(lambda: open_box(config))
+    box = cache(lambda: open_box(config, claim=False))
     key = cache(lambda: load_key(config.database, config.key_environment))
 
     def decrypt(ciphertext: str) -> str:
@@ -57,19 +72,22 @@ def _key_problems() -> Iterator[None]:
         raise StorageError(f"Stored secrets cannot be read: {error}") from error
 
 
-def handler_starter(config: Config, clock: Clock, current: "Current") -> "StartHandler":
-    """What makes running handlers of this installation's rows."""
+def handler_starter(
+    config: Config, clock: Clock, current: "Current", *, claim: bool = True
+) -> "StartHandler":
+    """What makes running handlers of this installation's rows; `claim` as in `open_box`."""
     from espf.handlers.options import read_options
     from espf.handlers.port import HandlerContext
     from espf.handlers.sealing import unseal
     from espf.handlers.types import handler_type
 
     service_ip = None if config.service_ip is None else str(config.service_ip)
+    box = cache(lambda: open_box(config, claim=claim))
 
     def start(row: HandlerRow, may_send: Callable[[], bool]) -> "tuple[Handler, HandlerSettings]":
         kind = handler_type(row.type)
         try:
-            options = unseal(row.options, lambda: open_box(config))
+            options = unseal(row.options, box)
         except StorageError as error:  # the engine retries those; this one needs the operator
             raise ConfigError(f"Handler {row.name}: {error}") from error
         settings = read_options(kind.settings, options, row.type)

@@ -3,16 +3,29 @@
 import os
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from cli_rig import ESPF, until
+import postgres_rig
+from cli_rig import ENGINES, ESPF, until
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(tmp_path), "ESPF_DATABASE_URL": "sqlite:////nowhere/x.db"}
+def there() -> Iterator[Path]:
+    """A folder that others may pass: a server that root starts runs as somebody else."""
+    with tempfile.TemporaryDirectory(prefix="espf-test-demo-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def environment(there: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(there), "ESPF_DATABASE_URL": "sqlite:////nowhere/x.db"}
 
 
 def demo(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -26,16 +39,17 @@ def demo(environment: dict[str, str], *words: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_demo_delivers_everything_in_order_and_leaves_nothing_behind(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], there: Path, engine: str
 ) -> None:
-    done = demo(environment)
+    done = demo(environment, "--engine", engine)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The receiver got all 45 events, in order" in done.stdout
     assert "breaker open" in done.stdout
     assert "\x1b" not in done.stdout, "control codes in a pipe"
     assert "self-care-1" not in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert list(there.iterdir()) == []
 
 
 def test_the_demo_fails_if_the_receiver_loses_one(environment: dict[str, str]) -> None:
@@ -44,11 +58,33 @@ def test_the_demo_fails_if_the_receiver_loses_one(environment: dict[str, str]) -
     assert "never arrived" in done.stdout
 
 
+def test_an_empty_database_that_is_named_is_played_on_and_left_empty(
+    environment: dict[str, str],
+) -> None:
+    with postgres_rig.empty() as url:
+        environment["ESPF_DATABASE_URL"] = str(url)
+        done = demo(environment, "--engine", "postgres")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"An empty PostgreSQL database: {url.shown}" in done.stdout
+        with psycopg.connect(url.conninfo) as connection:
+            question = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            assert connection.execute(question).fetchone() == (0,)
+            connection.execute("CREATE TABLE theirs (x bigint)")
+        done = demo(environment, "--engine", "postgres")
+        assert done.returncode == 1
+        assert "is not empty" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_interrupted_demo_ends_its_processes_and_removes_its_folder(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], there: Path, engine: str
 ) -> None:
     process = subprocess.Popen(
-        [ESPF, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [ESPF, "demo", "--engine", engine],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     while "An engine" not in process.stdout.readline():
@@ -57,8 +93,8 @@ def test_an_interrupted_demo_ends_its_processes_and_removes_its_folder(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert list(tmp_path.iterdir()) == []
-    until(lambda: not _processes_in(tmp_path), "the end of its processes")
+    assert list(there.iterdir()) == []
+    until(lambda: not _processes_in(there), "the end of its processes")
 
 
 def _processes_in(folder: Path) -> list[str]:
@@ -68,6 +104,6 @@ def _processes_in(folder: Path) -> list[str]:
             text = path.read_bytes()
         except OSError:
             continue
-        if f"ESPF_DATABASE_URL=sqlite:///{folder}".encode() in text:
+        if f"TMPDIR={folder}".encode() in text:
             found.append(path.parent.name)
     return found

@@ -4,16 +4,18 @@ import json
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cli_rig import ESPF, KEY, Installation, handlers_toml, until
+from cli_rig import ENGINES, ESPF, KEY, Installation, handlers_toml, installation, until
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Installation:
-    return Installation(tmp_path)
+@pytest.fixture(params=ENGINES)
+def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path, request.param) as made:
+        yield made
 
 
 def received(installed: Installation) -> list[tuple[str, int]]:
@@ -58,7 +60,7 @@ def test_a_change_reaches_the_receiver_and_is_seen_in_every_listing(
     text = installed.ok("handlers", "show", "hss")
     assert KEY not in text
     assert "encrypted" not in text
-    assert KEY.encode() not in installed.database.read_bytes()
+    assert KEY.encode() not in installed.stored()
 
 
 def test_without_a_receiver_events_wait_and_can_be_skipped(installed: Installation) -> None:

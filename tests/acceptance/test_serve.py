@@ -13,14 +13,16 @@ from urllib.request import HTTPCookieProcessor, build_opener, urlopen
 
 import pytest
 
-from cli_rig import Installation, until
+from cli_rig import ENGINES, Installation, installation, until
+from espf.database_url import SqliteUrl
 
 PASSWORD = "correct-horse-9"
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> Installation:
-    return Installation(tmp_path, migrated=False)
+@pytest.fixture(params=ENGINES)
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path, request.param, migrated=False) as made:
+        yield made
 
 
 @contextlib.contextmanager
@@ -80,7 +82,8 @@ def test_the_web_side_dies_with_a_killed_parent_and_the_lock_is_free_again(
 ) -> None:
     with serving(fresh) as (pid, _):
         (web,) = children(pid)
-        assert str(pid) in fresh.run("serve", "--port", "0").stderr
+        if isinstance(fresh.url, SqliteUrl):  # one engine works on a file
+            assert str(pid) in fresh.run("serve", "--port", "0").stderr
         os.kill(pid, signal.SIGKILL)
         until(lambda: not is_running(web), "the end of the web side")
     with fresh.running("instance") as (_, line):

@@ -59,13 +59,10 @@ class Kept:
             for row in self.world.parked
             if row.i_handler != handler.i_handler or row.i_event not in gone
         ]
-        last = min([NEWEST, *(number - 1 for number in young)])
-        positions = list(handler.positions)
-        for event in old:
-            if event.i_event <= last:
-                lane = event.entity_id
-                positions[lane] = max(positions[lane], event.i_event)
-        return replace(handler, positions=tuple(positions))
+        if not old:
+            return handler
+        last = min([NEWEST, old[-1].i_event, *(number - 1 for number in young)])
+        return replace(handler, positions=tuple(max(last, at) for at in handler.positions))
 
     def sweep(self) -> None:
         """Each number of days once, the fewest first."""

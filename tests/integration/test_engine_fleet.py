@@ -155,6 +155,24 @@ async def test_whose_lanes_are_lost_sends_nothing_more_though_its_lease_is_renew
     assert not one.may_send["hss"]()
 
 
+async def test_a_breaker_that_moves_while_lanes_are_lost_does_not_end_the_instance(
+    fleet: Fleet,
+) -> None:
+    """It has events at hand, but the tasks that would send them have ended."""
+    i_handler = fleet.add("hss", Concurrency=50)
+    [one] = fleet.join("one")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 1), "it has all")
+    runner, task = one.instance._runners[i_handler], one.instance._tasks[i_handler]
+    runner.flow.stalled = True
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(10)])
+    await fleet.until(lambda: len(runner.flow.ready) == 10, "they are at hand")
+    fleet.storage.execute("UPDATE lane_cursor SET owner = 'two', fence = fence + 1")
+    await fleet.until(task.done, "the tasks have ended")
+    assert runner.flow.ready
+
+    await runner.follow_state()
+
+
 async def test_an_operator_who_moves_cursors_back_is_followed_at_once(fleet: Fleet) -> None:
     fleet.add("hss")
     [one] = fleet.join("one")

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 import registry_rig
-from espf.errors import RegistryError, StorageError
+from espf.errors import ConfigError, RegistryError
 from espf.registry import services
 from espf.registry.fields import ACCOUNT
 from espf.registry.lookup import find
@@ -304,6 +304,6 @@ def test_the_effective_status_knows_what_day_it_is(rig):
 
 def test_a_lost_key_is_said_and_nothing_is_stored(rig, monkeypatch):
     monkeypatch.setenv("ESPF_SECRET_KEY_FILE", "/nowhere/key")
-    with pytest.raises(StorageError, match="/nowhere/key"):
+    with pytest.raises(ConfigError, match="/nowhere/key"):
         mobile(password="x")
     assert list_("account") == []

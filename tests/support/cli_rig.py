@@ -8,6 +8,7 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,25 +18,54 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from espf.database_url import DatabaseUrl, EngineName, PostgresUrl, SqliteUrl
+from espf.demo.postgres import programs
+
+ENGINES: tuple[EngineName, ...] = ("sqlite", "postgres")
 ESPF = str(Path(sys.executable).with_name("espf"))
 KEY = "the-receivers-own-password"
 TIMEOUT_S = 60
 
 
 class Installation:
-    """A migrated database in a folder, and the command on it."""
+    """A database, and the command on it; on SQLite unless a PostgreSQL database is given."""
 
-    def __init__(self, folder: Path, *, migrated: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, migrated: bool = True, postgres: PostgresUrl | None = None
+    ) -> None:
         self.folder = folder
         self.database = folder / "espf.db"
-        if migrated:
+        """SQLite's file."""
+        self.url: DatabaseUrl = postgres or SqliteUrl(self.database)
+        if migrated and postgres is None:
             self.database.write_bytes(_template())
         inherited = {name: value for name, value in os.environ.items() if "ESPF" not in name}
         self.environment = {
             **inherited,
-            "ESPF_DATABASE_URL": f"sqlite:///{self.database}",
+            "ESPF_DATABASE_URL": str(self.url),
             "HSS_PASSWORD": KEY,
         }
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement beside the command."""
+        if isinstance(self.url, PostgresUrl):
+            with psycopg.connect(self.url.conninfo, autocommit=True) as connection:
+                cursor = connection.execute(statement.encode())
+                return cursor.fetchall() if cursor.description else []
+        with contextlib.closing(sqlite3.connect(self.url.path, isolation_level=None)) as shell:
+            return shell.execute(statement).fetchall()
+
+    def stored(self) -> bytes:
+        """Everything that is stored, as it lies on the disk or in a dump."""
+        if isinstance(self.url, PostgresUrl):
+            words = [str(programs() / "pg_dump"), f"--dbname={self.url}"]
+            dump = subprocess.run(words, capture_output=True, check=True).stdout
+            # A dump has a random word against injections.
+            return b"".join(line for line in dump.splitlines(True) if b"restrict" not in line)
+        files = (self.database, self.database.with_name("espf.db-wal"))
+        return b"".join(path.read_bytes() for path in files if path.exists())
 
     def run(
         self, *words: str, given: str = "", preexec: Callable[[], None] | None = None, **more: str
@@ -92,6 +122,20 @@ class Installation:
         path = self.folder / name
         path.write_text(text, "utf-8")
         return str(path)
+
+
+@contextlib.contextmanager
+def installation(
+    folder: Path, engine: EngineName, *, migrated: bool = True
+) -> Iterator[Installation]:
+    """An installation on either engine, its files in this folder."""
+    if engine == "sqlite":
+        yield Installation(folder, migrated=migrated)
+        return
+    import postgres_rig  # noqa: PLC0415 - it brings Django in
+
+    with postgres_rig.clone() if migrated else postgres_rig.empty() as url:
+        yield Installation(folder, migrated=migrated, postgres=url)
 
 
 def handlers_toml(url: str = "http://127.0.0.1:9/", *, extra: str = "") -> str:

@@ -262,6 +262,10 @@ def worlds(draw: st.DrawFn, most_events: int = 25) -> LogWorld:
     world.attempts = [
         AttemptMade(number, *key, status) for number, (key, status) in enumerate(made, 1)
     ]
+    # A replay is never ahead of the attempts.
+    world.handlers = [
+        replace(handler, replayed=min(handler.replayed, len(made))) for handler in handlers
+    ]
     parked = draw(st.lists(st.sampled_from(keys), max_size=8, unique=True))
     world.parked = [
         ParkedRow(*key, draw(st.integers(0, 2)), draw(st.integers(0, 1))) for key in parked

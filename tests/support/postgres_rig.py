@@ -35,6 +35,22 @@ def server() -> TemporaryPostgres:
 
 
 @contextmanager
+def server_of(**settings: str) -> Iterator[TemporaryPostgres]:
+    """A server of one's own, with settings that the others would not like."""
+    server()  # or skip
+    with TemporaryPostgres(durable=False, **settings) as made:
+        yield made
+
+
+def migrated(on: TemporaryPostgres) -> PostgresUrl:
+    """A migrated database on such a server."""
+    url = PostgresUrl(on.make_database("espf"))
+    migrate(str(url))
+    connections.close_all()
+    return url
+
+
+@contextmanager
 def clone() -> Iterator[PostgresUrl]:
     """A migrated database of one's own, dropped afterwards whoever is still connected."""
     with _database(_template()) as url:
@@ -68,4 +84,4 @@ def _database(template: str | None) -> Iterator[PostgresUrl]:
     try:
         yield url
     finally:
-        server().execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        server().execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -34,6 +34,7 @@ ENGINES: tuple[EngineName, ...] = ("sqlite", "postgres")
 
 # The models can be imported only once Django is up: tests import this module first.
 _FOLDER = Path(mkdtemp(prefix="espf-template-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 start(SqliteUrl(_FOLDER / "espf.db"))
 
 # A machine without the sqlite3 command does with as bare a shell; CI installs the real one.
@@ -203,7 +204,6 @@ class PostgresRig(Rig):
 @cache
 def _template() -> Path:
     path = _FOLDER / "espf.db"
-    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
     migrate(f"sqlite:///{path}")
     connections.close_all()
     return path

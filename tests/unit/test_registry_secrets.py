@@ -94,9 +94,9 @@ def test_a_database_address_names_a_file(text, path):
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("postgresql://u:geheim@h/d", "PostgreSQL database d on h"),
-        ("postgres:///d?host=/run", "PostgreSQL database d on /run"),
-        ("host=/run port=5433 dbname=d password=geheim", "PostgreSQL database d on /run:5433"),
+        ("postgresql://u:geheim@h/d", "d on h (PostgreSQL)"),
+        ("postgres:///d?host=/run", "d on /run (PostgreSQL)"),
+        ("host=/run port=5433 dbname=d password=geheim", "d on /run:5433 (PostgreSQL)"),
     ],
 )
 def test_any_address_of_libpq_names_a_postgresql_database(text, shown):

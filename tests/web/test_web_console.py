@@ -6,21 +6,23 @@ from typing import Any
 
 import pytest
 
-from cli_rig import Installation
-from espf.database_url import SqliteUrl
+import postgres_rig
+from cli_rig import ENGINES, Installation, installation
+from espf.database_url import PostgresUrl
 from espf.site.start import start
 
 PASSWORD = "correct-horse-9"
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Installation:
-    return Installation(tmp_path)
+@pytest.fixture(params=ENGINES)
+def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path, request.param) as made:
+        yield made
 
 
 @pytest.fixture
 def client(installed: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    start(SqliteUrl(installed.database))
+    start(installed.url)
     from django.conf import settings
     from django.core.cache import cache
     from django.db import connections
@@ -99,7 +101,7 @@ def test_health_and_readiness_tell_the_database_apart(client: Any, installed: In
     from django.db import connections
 
     connections.close_all()
-    installed.database.rename(installed.folder / "away.db")
+    take_away(installed)
     probe = type(client)(SERVER_NAME="localhost")
     assert probe.get("/healthz").status_code == 200
     ready = probe.get("/readyz")
@@ -108,6 +110,14 @@ def test_health_and_readiness_tell_the_database_apart(client: Any, installed: In
     page = client.get("/")
     assert page.status_code == 503
     assert "does not answer" in page.content.decode()
+
+
+def take_away(installed: Installation) -> None:
+    if isinstance(installed.url, PostgresUrl):
+        name = installed.url.parts["dbname"]
+        postgres_rig.server().execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+        return
+    installed.database.rename(installed.folder / "away.db")
 
 
 def test_names_and_passwords_of_users_are_checked(client: Any) -> None:

@@ -31,7 +31,10 @@ def apply(
     wanted = read_configuration(document, file.parent, os.environ)
     with open_operations(config) as operations:
         found = differences(
-            wanted, operations.handlers(), operations.provisioning(), open_box(config)
+            wanted,
+            operations.handlers(),
+            operations.provisioning(),
+            open_box(config, claim=not dry_run),
         )
         if found and not dry_run:
             operations.apply(found.changes, found.provisioning)

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import tempfile
 import time
+from enum import StrEnum
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,20 +15,36 @@ if TYPE_CHECKING:
     from espf.demo.processes import Processes
 
 
+class Engine(StrEnum):
+    """What the demo plays on."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
 def demo(
     *,
+    engine: Annotated[Engine, typer.Option(help="Database that it plays on.")] = Engine.SQLITE,
     lose_one: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Show the main job from start to end, on a temporary database with a real receiver.
 
-    The exit status is 0 only if the receiver got all events, in order for each account.
+    On postgres the demo starts a server of its own (`make demo ENGINE=postgres` installs it), or
+    takes the empty database that ESPF_DATABASE_URL names. The exit status is 0 only if the receiver
+    got all events, in order for each account.
     """
+    from espf.demo.database import demo_database
     from espf.demo.processes import Processes
 
+    given = os.environ.get("ESPF_DATABASE_URL")
     began = time.monotonic()
     before = signal.signal(signal.SIGTERM, _interrupted)
     try:
-        with Processes() as processes:
+        with (
+            tempfile.TemporaryDirectory(prefix="espf-demo-") as name,
+            demo_database(engine.value, Path(name), given) as database,
+            Processes(Path(name), database) as processes,
+        ):
             well = _play(processes, lose_one=lose_one)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -10,6 +10,7 @@ from espf.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from espf.cli.diagnosis.finding import Finding
+    from espf.config import Config
 
 _NO_SETTINGS = {"ESPF_CONFIG", "ESPF_RECEIVER_KEY"}
 _MARKS = {"ok": "ok   ", "warn": "warn ", "wrong": "WRONG"}
@@ -37,11 +38,8 @@ def _print(one: "Finding") -> None:
 
 
 def _examine() -> "Iterator[Finding]":
-    from espf.app import open_operations
-    from espf.cli.diagnosis.database import check_database, check_engine, check_key
     from espf.cli.diagnosis.finding import ok, warn, wrong
-    from espf.cli.diagnosis.handlers import check_handlers
-    from espf.clock import SystemClock
+    from espf.cli.diagnosis.key import check_key
     from espf.config import Config, load_config
     from espf.errors import ConfigError
 
@@ -55,12 +53,45 @@ def _examine() -> "Iterator[Finding]":
     for name in sorted(name for name in os.environ if name.startswith("ESPF_")):
         if name not in known:
             yield warn("configuration", f"{name} is no setting and has no effect.", "Remove it.")
-    found = list(check_database(config.database))
+    found = list(_of_database(config))
     yield from found
     yield check_key(config)
-    if found[0].verdict == "wrong":
-        return
+    if found[0].verdict != "wrong":
+        yield from _of_use(config)
+
+
+def _of_database(config: "Config") -> "Iterator[Finding]":
+    from espf.clock import SystemClock
+    from espf.database_url import SqliteUrl
+
+    if isinstance(config.database, SqliteUrl):
+        from espf.cli.diagnosis.sqlite import check_file
+
+        return check_file(config.database)
+    from espf.cli.diagnosis.postgres import check_server
+
+    return check_server(config.database, SystemClock())
+
+
+def _of_use(config: "Config") -> "Iterator[Finding]":
+    from espf.app import open_operations
+    from espf.cli.diagnosis.handlers import check_handlers
+    from espf.cli.diagnosis.key import check_use
+    from espf.clock import SystemClock
+    from espf.database_url import SqliteUrl
+
+    yield check_use(config)
     with open_operations(config) as operations:
         health = operations.health()
-    yield check_engine(config.database, any(one.handler.enabled for one in health))
+        needed = any(one.handler.enabled for one in health)
+        if isinstance(config.database, SqliteUrl):
+            from espf.cli.diagnosis.sqlite import check_engine
+
+            yield check_engine(config.database, needed)
+        else:
+            from espf.cli.diagnosis.postgres import check_instances, check_vitals
+
+            vitals = operations.vitals()
+            yield from check_vitals(vitals)
+            yield from check_instances(vitals, operations.vitals, config.lease_s, needed=needed)
     yield from check_handlers(config, health, SystemClock().now_us())

@@ -113,7 +113,7 @@ def apply_step(step: Step) -> None:
 
 def start(screen: Screen, processes: Processes) -> None:
     """Receiver, handler and engine."""
-    screen.say(f"An empty SQLite database: {processes.database}")
+    screen.say(processes.database.described)
     url = processes.start_receiver()
     screen.say(f"A receiving application, `espf receiver`, on {url}")
     file = processes.folder / "handlers.toml"

@@ -1,16 +1,16 @@
-"""The demo's folder and its two processes: an engine and a receiving application."""
+"""The demo's processes: an engine and a receiving application, in its folder."""
 
 import contextlib
 import os
 import select
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Self
 
+from espf.demo.database import DemoDatabase
 from espf.errors import ProvisioningError
 
 READY_S = 20.0
@@ -20,12 +20,11 @@ ESPF = (sys.executable, "-m", "espf.cli.main")
 
 
 class Processes:
-    """Starts and stops them; leaving the context ends all and removes the folder."""
+    """Starts and stops them; leaving the context ends all."""
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="espf-demo-")
-        self.folder = Path(self._folder.name)
-        self.database = self.folder / "espf.db"
+    def __init__(self, folder: Path, database: DemoDatabase) -> None:
+        self.folder = folder
+        self.database = database
         self.record = self.folder / "received.jsonl"
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._port = 0
@@ -36,7 +35,6 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         for name in list(self._running):
             self.stop(name)
-        self._folder.cleanup()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -44,7 +42,8 @@ class Processes:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ESPF_")}
         return {
             **kept,
-            "ESPF_DATABASE_URL": f"sqlite:///{self.database}",
+            "ESPF_DATABASE_URL": str(self.database.url),
+            "ESPF_SECRET_KEY_FILE": str(self.folder / "espf.key"),
             "ESPF_INSTANCE_NAME": "demo",
             "ESPF_LOG_LEVEL": "error",
             "ESPF_RECEIVER_KEY": KEY,

@@ -44,8 +44,8 @@ class Sender:
     def wake(self) -> None:
         """There is something to send: set idle workers to it, make more if there are too few."""
         flow = self._flow
-        if flow.stopping:
-            return
+        if flow.stopping or flow.lost:
+            return  # the group may have ended, and takes no more tasks
         wanted = len(flow.ready) + (flow.probe is not None)
         while wanted > 0 and self._idle:
             waiter = self._idle.popleft()

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from espf.clock import Clock
 from espf.database_url import DatabaseUrl, SqliteUrl
 from espf.eventlog.operating.operations import SessionOperations
+from espf.eventlog.operating.register import SessionRegister
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import Operations
 from espf.eventlog.port import EventLog
@@ -34,6 +35,16 @@ def open_session(url: DatabaseUrl) -> Session:
     from espf.eventlog.postgres.session import PostgresSession  # noqa: PLC0415
 
     return PostgresSession(url)
+
+
+@contextmanager
+def open_register(url: DatabaseUrl) -> Iterator[SessionRegister]:
+    """Open the register of the key's fingerprint. Raises StorageError."""
+    session = open_session(url)
+    try:
+        yield SessionRegister(session)
+    finally:
+        session.close()
 
 
 @contextmanager

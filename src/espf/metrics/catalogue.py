@@ -64,8 +64,8 @@ class Metric(Enum):
         GAUGE,
         ("handler",),
         "Events that are not settled, parked ones included. Near the cursors and at the log's end "
-        "each is counted, up to 100,000; between, what each block of 4,096 numbers holds is added "
-        "up.",
+        "each is counted, up to 100,000, and there may be more; between, what each block of 4,096 "
+        "numbers holds is added up.",
     )
     LAG_SECONDS = Description(
         "espf_lag_seconds",

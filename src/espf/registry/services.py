@@ -5,23 +5,20 @@ savepoint of one that is open). All raise RegistryError for what the registry re
 StorageError for what the database cannot do.
 """
 
-import os
 from collections.abc import Mapping
-from functools import lru_cache
 
 from django.db.models import Model, ProtectedError
 
-from espf.database_url import DatabaseUrl
 from espf.errors import RegistryError, StorageError
 from espf.registry import checks
 from espf.registry.fields import Entity, entity_of, read_fields
 from espf.registry.lookup import find, page
 from espf.registry.models import Account, Customer, SimCard
 from espf.registry.records import Shown, record
-from espf.registry.storage import database_url, one_change, reading
+from espf.registry.sealing import secret_box
+from espf.registry.storage import one_change, reading
 from espf.registry.tables import table
 from espf.registry.values import Value
-from espf.secrets import KEY_FILE_VARIABLE, KEY_VARIABLE, SecretBox
 
 Record = dict[str, Shown]
 
@@ -134,17 +131,6 @@ def _seal(kind: Entity, values: dict[str, Value]) -> None:
     for name in _secrets(kind) & values.keys():
         if text := values[name]:
             values[name] = secret_box().encrypt(str(text))
-
-
-def secret_box() -> SecretBox:
-    """The box of the present database and environment."""
-    return _box(database_url(), os.environ.get(KEY_VARIABLE), os.environ.get(KEY_FILE_VARIABLE))
-
-
-@lru_cache(maxsize=4)
-def _box(url: DatabaseUrl, key: str | None, key_file: str | None) -> SecretBox:
-    named = {KEY_VARIABLE: key or "", KEY_FILE_VARIABLE: key_file or ""}
-    return SecretBox.for_database(url, named)
 
 
 def _check_unused(row: Model) -> None:

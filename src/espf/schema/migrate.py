@@ -15,8 +15,11 @@ from django.db.migrations.loader import MigrationLoader
 from espf.capture.install import install, is_current, remove
 from espf.database_url import DatabaseUrl, parse_database_url
 from espf.errors import StorageError
-from espf.eventlog.engines import translated
+from espf.eventlog.engines import open_session, translated
+from espf.eventlog.housekeeping.partitions import ensure_partitions
 from espf.eventlog.version import SCHEMA_VERSION
+from espf.keyring import check_key
+from espf.registry.sealing import DjangoRegister
 from espf.schema.places import place_of
 from espf.site.start import start
 
@@ -29,7 +32,7 @@ def migrate(url: str) -> list[str]:
 
     Two processes may call it at once. Raises ConfigError for a wrong address, StorageError for a
     database that cannot be written, is not ours or is of a newer release, CaptureError if the
-    triggers cannot be made.
+    triggers cannot be made. Raises ConfigError also for another key than the database's.
     """
     database = parse_database_url(url).absolute
     place = place_of(database)
@@ -37,11 +40,25 @@ def migrate(url: str) -> list[str]:
     start(database)
     # Alone from the first connection on: two that turn a new file to WAL at once do not wait.
     with _translated(database), place.alone():
-        _refuse_foreign(place)
-        if not _pending() and is_current(_raw()):
-            return []
-        with place.one_step():
-            return _apply()
+        tables = place.tables()
+        _refuse_foreign(place, tables)
+        if "installation" in tables:
+            check_key(database, DjangoRegister(), needed=False)
+        done: list[str] = []
+        if _pending() or not is_current(_raw()):
+            with place.one_step():
+                done = _apply()
+        return done + _make_room(database)
+
+
+def _make_room(database: DatabaseUrl) -> list[str]:
+    """Partitions for the next events; an engine makes more ahead of need."""
+    session = open_session(database)
+    try:
+        made = ensure_partitions(session)
+    finally:
+        session.close()
+    return [f"made {made} partitions"] if made else []
 
 
 def _apply() -> list[str]:
@@ -65,8 +82,7 @@ def _raw() -> Any:
     return connection.connection
 
 
-def _refuse_foreign(place: "Place") -> None:
-    tables = place.tables()
+def _refuse_foreign(place: "Place", tables: set[str]) -> None:
     if not tables:
         return
     if "django_migrations" not in tables:

@@ -59,7 +59,7 @@ async def _start(config: Config, row: HandlerRow) -> HandlerSettings:
     clock = SystemClock()
     current = open_current(config, clock)
     try:
-        handler, settings = handler_starter(config, clock, current)(row, always)
+        handler, settings = handler_starter(config, clock, current, claim=False)(row, always)
         await handler.close()
     finally:
         await current.close()

@@ -41,7 +41,7 @@ class Dropping:
         for one in left:
             remove_detached(self.session, one)
         for slot in self._complete(in_place):
-            if pace.over or not self._is_over(slot, self.now_us):
+            if pace.over or not self._is_over(slot, self.now_us, in_place):
                 return
             if not self._drop(slot, in_place):
                 return
@@ -52,7 +52,7 @@ class Dropping:
         in_place, _ = partitions_of(self.session)
         soon_us = self.now_us + SOON_DAYS * DAY_US
         for slot in self._complete(in_place):
-            if not (self._is_over(slot, soon_us) and self._is_settled(slot)):
+            if not (self._is_over(slot, soon_us, in_place) and self._is_settled(slot)):
                 return
             yield numbers_of(slot)
 
@@ -61,7 +61,7 @@ class Dropping:
         found = []
         in_place, _ = partitions_of(self.session)
         for slot in self._complete(in_place):
-            if not (self._is_over(slot, self.now_us) and self._is_settled(slot)):
+            if not (self._is_over(slot, self.now_us, in_place) and self._is_settled(slot)):
                 break
             found.append(slot)
         return found
@@ -71,9 +71,13 @@ class Dropping:
         done = self.session.run("blocks_done").fetchone()[0] * BLOCK
         return sorted({one.slot for one in in_place if one.numbers.high < done})
 
-    def _is_over(self, slot: int, now_us: int) -> bool:
+    def _is_over(self, slot: int, now_us: int, in_place: set[Partition]) -> bool:
         newest = self.session.run("newest_in_blocks", _blocks(slot)).fetchone()[0]
-        return newest is None or newest <= cutoff(now_us, self.retention.longest_days)
+        if newest is None:
+            return True
+        # Events that came before their partition are in the default one, and go one by one.
+        whole = Partition("event", slot) in in_place
+        return whole and newest <= cutoff(now_us, self.retention.longest_days)
 
     def _is_settled(self, slot: int) -> bool:
         """Nothing of it waits for any handler that events wait for, in a lane or parked."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from espf.eventlog.housekeeping.model import Report, Retention
 from espf.eventlog.housekeeping.pace import Pace
@@ -58,25 +58,45 @@ class Expiry:
     def _end(self, before: HandlerView, found: Sequence[EventStatus]) -> int:
         """In one transaction, once nobody else can settle them; returns how many it were."""
         session = self._session
-        # Where a clock was wrong, an old event may be among the newest: some may still come before.
-        last = min(found[-1].event.i_event, session.end_of_log())
+        last = self._last_to_pass(before, found)
         with session.changing():
             session.run("lock_configuration")
             session.run("void_fences", {"i_handler": before.i_handler})
             (view,) = views_of(session, [before.name])
             numbers = [one.event.i_event for one in found]
             still = [one for one in read_pairs(session, [view], numbers) if one.status in WAITING]
-            ended = self._over(view, still)
-            self._record(ended)
-            self._pass_lanes(view, ended, last)
+            parked = self._parked(view.i_handler, still)
+            ended = [one for one in still if self._is_over(view, one, parked)]
+            self._record(ended, parked)
+            for one in still:
+                if one not in ended and one.event.i_event not in parked:
+                    last = min(last, one.event.i_event - 1)
+            session.run("pass_lanes", {"i_handler": view.i_handler, "position": last})
             session.run("bump_config_version")
         return len(ended)
 
+    def _last_to_pass(self, view: HandlerView, found: Sequence[EventStatus]) -> int:
+        """How far the cursors may move: they must, for engines look only near above them.
+
+        Not past what is younger and waits. Nor past the end of what is known: where a clock was
+        wrong an old event may be among the newest, and some may still come before it.
+        """
+        younger = EventFilter(
+            handler=view.name, statuses=WAITING, since_us=self._cutoff_us + _SECOND_US
+        )
+        with self._session.reading():
+            waiting = find(self._session, younger, 1, after=view.lowest)
+        limits = [found[-1].event.i_event, *(one.event.i_event - 1 for one in waiting)]
+        return min([*limits, self._session.end_of_log()])
+
     def _over(self, view: HandlerView, found: Sequence[EventStatus]) -> list[EventStatus]:
-        """Those that have waited too long. What an operator had sent again waits since then."""
+        """Those that have waited too long."""
         parked = self._parked(view.i_handler, found)
-        since_us = {one.event.i_event: view.replayed_us for one in found} | parked
-        return [one for one in found if since_us[one.event.i_event] <= self._cutoff_us]
+        return [one for one in found if self._is_over(view, one, parked)]
+
+    def _is_over(self, view: HandlerView, one: EventStatus, parked: Mapping[int, int]) -> bool:
+        """What an operator had sent again, or replayed, waits since then only."""
+        return parked.get(one.event.i_event, view.replayed_us) <= self._cutoff_us
 
     def _parked(self, i_handler: int, found: Sequence[EventStatus]) -> dict[int, int]:
         """Those that are parked, and since when they are tried."""
@@ -84,11 +104,9 @@ class Expiry:
         rows = self._session.run("parked_since", {"i_handler": i_handler, "numbers": numbers})
         return dict(rows.fetchall())
 
-    def _record(self, ended: Sequence[EventStatus]) -> None:
-        if not ended:
-            return
+    def _record(self, ended: Sequence[EventStatus], parked: Mapping[int, int]) -> None:
         reason = f"expired: it was not settled within {self._days} days"
-        bounds = [
+        bounds: list[dict[str, object]] = [
             {
                 "i_handler": one.i_handler,
                 "i_event": one.event.i_event,
@@ -99,28 +117,9 @@ class Expiry:
             }
             for one in ended
         ]
-        parked = self._parked(ended[0].i_handler, ended)
         self._session.run_many("record_expired", bounds)
         self._session.run_many("skip_done", bounds)
         for bound in bounds:
             if bound["i_event"] in parked:
                 self._session.run("skip_parked", bound)
                 self._session.run("activate_next", bound)
-
-    def _pass_lanes(self, view: HandlerView, ended: Sequence[EventStatus], last: int) -> None:
-        """Move the cursors past what was ended, up to what still waits before it in its lane.
-
-        They must move: engines look for settled events near above the cursors only.
-        """
-        wanted = EventFilter(
-            handler=view.name, statuses=WAITING, since_us=self._cutoff_us + _SECOND_US
-        )
-        for one in find(self._session, wanted, 1, after=view.lowest):
-            last = min(last, one.event.i_event - 1)
-        furthest: dict[int, int] = {}
-        for one in ended:
-            if one.event.i_event <= last:
-                furthest[one.event.lane] = one.event.i_event
-        for lane, position in furthest.items():
-            bound = {"i_handler": view.i_handler, "lane": lane, "position": position}
-            self._session.run("pass_lane", bound)

@@ -4,6 +4,7 @@ import time
 
 AT_MOST_S = 0.03
 """A transaction that took longer than this was too large."""
+LEAST = 50
 PAUSE_S = 0.005
 """Between two of them, so that others get their turn."""
 
@@ -24,7 +25,7 @@ class Pace:
     def took(self, seconds: float) -> None:
         """Learn from a transaction, and pause."""
         if seconds > AT_MOST_S:
-            self.size = max(10, self.size // 2)
+            self.size = max(LEAST, self.size // 2)
         elif seconds < AT_MOST_S / 4:
             self.size = min(self._largest, self.size * 2)
         pause()

@@ -15,8 +15,8 @@ from espf.eventlog.operating.session import Session
 
 SIZE = 1024 * BLOCK
 """Numbers of one partition, 4,194,304."""
-AHEAD = 16
-"""Partitions beyond the one in use: room for 67 million events while nobody keeps house."""
+AHEAD = 8
+"""Partitions beyond the one in use: room for 33 million events while nobody keeps house."""
 LOCK_WAIT_MS = 100
 TABLES = ("event", "attempt")
 

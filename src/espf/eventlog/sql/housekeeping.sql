@@ -76,9 +76,9 @@ DELETE FROM passed_by WHERE upto_event < (SELECT coalesce(min(i_event), 0) FROM 
 -- name: void_fences
 UPDATE lane_cursor SET fence = fence + 1 WHERE i_handler = :i_handler AND bulk = 0;
 
--- name: pass_lane
+-- name: pass_lanes
 UPDATE lane_cursor SET position = :position
-WHERE i_handler = :i_handler AND bulk = 0 AND lane = :lane AND position < :position;
+WHERE i_handler = :i_handler AND bulk = 0 AND position < :position;
 
 -- name: parked_since
 SELECT i_event, coalesce(first_attempt_us, parked_us) FROM parked

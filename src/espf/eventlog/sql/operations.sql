@@ -133,3 +133,11 @@ SELECT :i_handler, e.i_event, :reason FROM event AS e
 JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
 WHERE e.i_event = :i_event AND e.i_event > c.position
 ON CONFLICT (i_handler, i_event) DO NOTHING;
+
+-- name: key_fingerprint
+SELECT value FROM installation WHERE name = 'key_fingerprint';
+
+-- The first key that is used stays the database's.
+-- name: claim_key
+INSERT INTO installation (name, value) VALUES ('key_fingerprint', :fingerprint)
+ON CONFLICT (name) DO NOTHING;

@@ -77,3 +77,9 @@ CREATE INDEX attempt_number ON attempt USING brin (i_attempt)
 -- comes after the last of them without any is kept all the same.
 CREATE TABLE event_default PARTITION OF event DEFAULT;
 CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
+
+-- What holds for every machine: `key_fingerprint` tells whether one has the key of the others.
+CREATE TABLE installation (
+    name text PRIMARY KEY,
+    value text NOT NULL
+);

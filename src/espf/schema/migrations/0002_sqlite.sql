@@ -69,3 +69,9 @@ CREATE TABLE passed_by (
 -- Moves when a breaker does: the other instances read the handlers' state again.
 INSERT INTO espf_meta (name, value) VALUES ('state_version', 1);
 UPDATE espf_meta SET value = 2 WHERE name = 'schema_version';
+
+-- What holds for every machine: `key_fingerprint` tells whether one has the key of the others.
+CREATE TABLE installation (
+    name text PRIMARY KEY,
+    value text NOT NULL
+) WITHOUT ROWID;

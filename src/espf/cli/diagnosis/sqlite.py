@@ -1,28 +1,24 @@
-"""Checks of the database file, its folder and its key."""
+"""Checks of an SQLite file, its folder and its engine."""
 
 import shutil
 import sqlite3
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from espf.capture.install import is_current
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
-from espf.config import Config
-from espf.database_url import DatabaseUrl, SqliteUrl
+from espf.cli.diagnosis.triggers import check_triggers
+from espf.database_url import SqliteUrl
 from espf.enginelock import engine_pid
 from espf.errors import StorageError
 from espf.eventlog.sqlite.connection import connect, transaction, translated
-from espf.secrets import KEY_VARIABLE, default_key_file
 
 ENOUGH_BYTES = 1_000_000_000
 LITTLE_BYTES = 100_000_000
 _BUSY_MS = 2000
 
 
-def check_database(url: DatabaseUrl) -> Iterator[Finding]:
+def check_file(url: SqliteUrl) -> Iterator[Finding]:
     """File, version, journal, room, triggers. Ends at the first thing that prevents the others."""
-    assert isinstance(url, SqliteUrl)
     path = url.path.absolute()
     try:
         connection = connect(path)
@@ -32,7 +28,7 @@ def check_database(url: DatabaseUrl) -> Iterator[Finding]:
     try:
         yield ok("database", f"{path} is of this version.")
         yield from _writing(connection, path)
-        yield from _triggers(connection)
+        yield check_triggers(connection)
     finally:
         connection.close()
     yield _room(path)
@@ -59,17 +55,6 @@ def _writing(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
         )
 
 
-def _triggers(connection: sqlite3.Connection) -> Iterator[Finding]:
-    if is_current(connection):
-        yield ok("triggers", "The capture triggers are installed and current.")
-    else:
-        yield wrong(
-            "triggers",
-            "The capture triggers are missing or of another release: changes may raise no events.",
-            "Run `espf migrate`.",
-        )
-
-
 def _room(path: Path) -> Finding:
     free = shutil.disk_usage(path.parent).free
     message = f"{free / 1e9:.1f} GB are free on the disk of {path.parent}."
@@ -78,25 +63,8 @@ def _room(path: Path) -> Finding:
     return ok("disk", message) if free >= ENOUGH_BYTES else warn("disk", message, "Free some.")
 
 
-def check_key(config: Config) -> Finding:
-    """Where the key comes from, and that nobody else can read it."""
-    if config.secret_key is not None:
-        return ok("key", f"The key that encrypts secrets comes from {KEY_VARIABLE}.")
-    path = config.secret_key_file or default_key_file(config.database)
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return warn("key", f"There is no key file {path} yet; it is made at first use.")
-    except OSError as error:
-        return wrong("key", f"The key file {path} cannot be read: {error.strerror}.")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return wrong("key", f"Others can reach the key file {path}.", f"Run `chmod 600 {path}`.")
-    return ok("key", f"The key file {path} is for its owner alone.")
-
-
-def check_engine(url: DatabaseUrl, needed: bool) -> Finding:
+def check_engine(url: SqliteUrl, needed: bool) -> Finding:
     """Whether an engine runs; wrong if a handler needs one."""
-    assert isinstance(url, SqliteUrl)
     pid = engine_pid(url.path.absolute())
     if pid is not None:
         return ok("engine", f"An engine runs: process {pid or 'unknown'}.")
