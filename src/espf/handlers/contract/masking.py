@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from espf.delivery.masking import STARS, VISIBLE, Mask
+from espf.errors import StorageError
 from espf.subscribers.secret import Secret
 
 KEPT_CHARS = 4096
@@ -15,7 +16,7 @@ class SubscriberMask:
     """Secrets of the subscribers that an attempt is about, and the handler's secret options."""
 
     def __init__(self, secrets: Iterable[Secret], options: Iterable[str] = ()) -> None:
-        texts = {secret.reveal() for secret in secrets}
+        texts = {text for secret in secrets if (text := _revealed(secret))}
         # Keys are hexadecimal, and far sides echo them in either case.
         texts |= {text.lower() for text in texts} | {text.upper() for text in texts}
         short = [re.escape(text) for text in texts if 0 < len(text) < _SHORT]
@@ -28,3 +29,15 @@ class SubscriberMask:
         if self._short is not None:
             masked = self._short.sub(STARS, masked)
         return masked.translate(VISIBLE)[:KEPT_CHARS]
+
+    def texts(self, texts: Iterable[str]) -> list[str]:
+        """Each of them."""
+        return [self.text(text) for text in texts]
+
+
+def _revealed(secret: Secret) -> str | None:
+    """None for one of another key: nobody has read it, so nobody can echo it."""
+    try:
+        return secret.reveal()
+    except StorageError:
+        return None

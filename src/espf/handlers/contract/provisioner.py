@@ -7,11 +7,11 @@ were merged, whether an attempt was cut short, or who else has been at the far s
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Generic, NamedTuple
 
 from espf.errors import StorageError
-from espf.handlers.contract.calls import Broken, changing
+from espf.handlers.contract.calls import Broken, changing, reading
 from espf.handlers.contract.failures import FarSideError, NotNow, Unclear
 from espf.handlers.contract.journal import Journal
 from espf.handlers.contract.locks import Locks
@@ -89,15 +89,21 @@ class Provisioner(Generic[StateT]):
                 work = await self._gather(i_account, names)
                 mask = self.looker.mask(work)
                 steps = await self._plan(work, names)
-                return Preview(
-                    [mask.text(str(step)) for step in steps],
-                    [mask.text(problem) for problem in work.problems],
-                )
+                problems = [*work.problems, *[text async for text in self._rehearsed(steps)]]
+                return Preview(mask.texts(map(str, steps)), mask.texts(problems))
             except _NotLocked as more:
                 names |= more.identities
             except FarSideError as error:
                 told = mask.text(str(error))
                 raise type(error)(told, code=error.code, answer=mask.text(error.answer)) from None
+
+    async def _rehearsed(self, steps: list[Step]) -> AsyncIterator[str]:
+        """What the system says against the steps."""
+        for step in steps:
+            try:
+                await reading(self.system.title, self.system.timeout_s, self.system.rehearse(step))
+            except FarSideError as error:
+                yield f"{step}: {error}"
 
     # ---- turns ----
 

@@ -35,8 +35,13 @@ class Step:
         """For logs and dry runs: `set number 001010000000001: msisdn=4912345`."""
         words = " ".join(_WORD.split(type(self).__name__)).lower()
         given = ", ".join(
-            f"{field.name}={getattr(self, field.name)}"
+            f"{field.name}={_shown(getattr(self, field.name))}"
             for field in fields(self)
             if field.name != "identity" and field.repr
         )
         return f"{words} {self.identity}" + (f": {given}" if given else "")
+
+
+def _shown(value: object) -> str:
+    """A set in an order of its own would differ each time."""
+    return ",".join(sorted(map(str, value))) if isinstance(value, frozenset) else str(value)

@@ -103,6 +103,12 @@ class ExternalSystem(ABC, Generic[StateT]):
         """
         return ()
 
+    async def rehearse(self, step: Step) -> None:
+        """Have the system check a step without taking it, where it can; for dry runs.
+
+        Raises NotNow, Refused.
+        """
+
     def list_all(self) -> AsyncIterator[tuple[str, StateT | None]] | None:
         """Everything that the system has, for audits: identity and state, or None to `read` it.
 
