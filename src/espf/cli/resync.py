@@ -171,7 +171,8 @@ class _Run:
         )
 
     def _sum_up(self, tally: "Tally", failed_before: int, *, stopped: bool) -> None:
-        say(", ".join(f"{count} {ending}" for ending, count in sorted(tally.counts.items())))
+        endings = (f"{count} {ending}" for ending, count in sorted(tally.counts.items()) if count)
+        say(", ".join(endings) or "There was no account to work on.")
         if failed_before:
             say(f"{failed_before} more were not right before it was stopped.")
         if tally.away is not None:
