@@ -24,8 +24,10 @@ from support.installation import HandlerSpec, Installed
 from support.receivers import python_receiver
 from support.report import Figure, Report, arguments, chosen
 
-BUCKETS = ((200.0, 200), (100.0, 300), (2000.0, 2500))
+BUCKETS = ((200.0, 200), (100.0, 300), (2000.0, 4000))
 """TokenRate and TokenBurstiness: at its limit always, with a first burst, and a fast one."""
+PAUSE_S = 0.2
+"""What parts two bunches."""
 TRAVEL_S = 0.005
 """How much closer two requests may arrive than they left: a receiver is one process among many."""
 
@@ -58,12 +60,21 @@ def arrivals(
 def long_run(times: Sequence[float], rate: float, burst: int) -> float:
     """Requests a second after what the first burst has lent is paid back.
 
-    The slope of the line through all arrivals: requests may leave in bunches, and the place of the
-    first and the last bunch must not count.
+    A bucket that is emptied at once sends a bunch each second: what counts then is from the
+    beginning of one bunch to that of a later one, not where in a bunch the measurement ends.
     """
-    start, end = times[0] + 1 + burst / rate, times[-1] - 1  # the engine was told to end
+    emptied_s = burst / (burst - rate) if burst > 1.1 * rate else 1.0  # it was full at the start
+    start, end = times[0] + 1 + emptied_s, times[-1] - 1  # the engine was told to end
     inside = [one for one in times if start <= one < end]
-    return statistics.linear_regression(inside, range(len(inside))).slope
+    bunches = [place for place in range(1, len(inside)) if _pause(inside, place)]
+    if len(bunches) < 3:
+        return statistics.linear_regression(inside, range(len(inside))).slope
+    first, last = bunches[0], bunches[-1]
+    return (last - first) / (inside[last] - inside[first])
+
+
+def _pause(times: Sequence[float], place: int) -> bool:
+    return times[place] - times[place - 1] > PAUSE_S
 
 
 def worst_second(times: Sequence[float], second: float) -> int:

@@ -21,6 +21,11 @@ class Shell:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection."""
+        return self._connection
+
     def run(self, statement: str) -> int:
         """Run a statement; the number of rows that it changed."""
         count: int = self._connection.execute(statement).rowcount

@@ -7,6 +7,8 @@ from typing import Any
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "performance.md"
 NOTE = "<!-- Written by benchmarks/suite.py (`make bench`); run it to have it written again. -->\n"
+BUSY = 1.0
+"""Load average from which a page says that its figures are too low."""
 TITLES = {
     "delivery": "Delivery",
     "latency": "Latency, and the cost of idling",
@@ -75,5 +77,7 @@ def _section(result: dict[str, Any]) -> Iterator[str]:
         holds = {True: "yes", False: "**no**", None: ""}[one["holds"]]
         cells = (one["engine"], one["what"], one["shown"], one["beside"], one["target"], holds)
         yield f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
+    if result.get("load", 0) > BUSY:
+        yield f"\nThe machine was busy with other work: load {result['load']:.1f} before the start."
     for note in result["notes"]:
         yield f"\n{note[:1].upper()}{note[1:]}."

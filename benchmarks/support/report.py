@@ -17,6 +17,8 @@ from typing import Any
 
 from support.database import ENGINES
 
+LOAD = os.getloadavg()[0]
+"""Of the machine before anything was started: what else it does makes all figures worse."""
 PACKAGES = ("espf", "uvloop", "httptools", "orjson", "psycopg", "aiohttp", "celery", "pgqueuer")
 
 
@@ -75,6 +77,7 @@ class Report:
             "command": command(),
             "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "machine": machine(),
+            "load": LOAD,
             "versions": versions(),
             **asdict(self),
         }

@@ -39,7 +39,13 @@ def demo(environment: dict[str, str], *words: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    if request.param == "postgres":
+        postgres_rig.server()  # or skip
+    return str(request.param)
+
+
 def test_the_demo_delivers_everything_in_order_and_leaves_nothing_behind(
     environment: dict[str, str], there: Path, engine: str
 ) -> None:
@@ -75,7 +81,6 @@ def test_an_empty_database_that_is_named_is_played_on_and_left_empty(
         assert "is not empty" in done.stderr
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_an_interrupted_demo_ends_its_processes_and_removes_its_folder(
     environment: dict[str, str], there: Path, engine: str
 ) -> None:

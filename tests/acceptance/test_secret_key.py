@@ -50,6 +50,9 @@ def test_a_machine_with_another_key_is_refused_and_told_what_to_copy(
     other = installed.write("other.key", OTHER)
     (said,) = refused(installed, ("apply", file), ESPF_SECRET_KEY_FILE=other)
     assert f"Copy it to the key file {other}." in said
+    doctor = installed.run("doctor", ESPF_SECRET_KEY=OTHER)
+    assert doctor.returncode == 1
+    assert "key: The key in ESPF_SECRET_KEY is not the one" in doctor.stdout
     assert installed.sql("SELECT count(*) FROM handler") == [(0,)]
     assert installed.sql("SELECT count(*) FROM accounts") == [(1,)]
     found = find_key(installed.url, {})

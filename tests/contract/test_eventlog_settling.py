@@ -275,6 +275,20 @@ async def test_what_an_outage_parked_is_released_and_nothing_else(
     ]
 
 
+async def test_what_was_sent_again_by_hand_waits_behind_an_earlier_one_that_parks(
+    storage: Storage, i_handler: int
+) -> None:
+    """An operator had the second sent again while the first was still in its lane."""
+    part = settlement()
+    part.park += [park_row(i_handler, 2, 1), park_row(i_handler, 3, 65)]
+    await storage.log.settle(part)
+    part = settlement(at_us=START_US + 5)
+    part.park.append(park_row(i_handler, 1, 1, START_US + 9))
+    await storage.log.settle(part)
+
+    assert storage.parked() == {1: START_US + 9, 2: None, 3: START_US}
+
+
 async def test_two_handlers_park_the_same_event_each_for_itself(
     storage: Storage, i_handler: int
 ) -> None:

@@ -23,6 +23,7 @@ INDEXES = {
     "parked_above": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event>? AND i_event<?)",
     "park": "SEARCH earlier USING COVERING INDEX parked_entity",
     "repark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
+    "wait_behind": "SEARCH parked USING INDEX parked_entity",
     "unpark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "activate_next": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "release": "SEARCH parked USING INDEX parked_due (i_handler=? AND due_us>?)",
@@ -30,7 +31,13 @@ INDEXES = {
     "move_cursors": "SEARCH lane_cursor USING PRIMARY KEY (i_handler=? AND bulk=? AND lane=?)",
     "skip_done": "SEARCH skip_request USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "state": "SEARCH handler_state USING INTEGER PRIMARY KEY (rowid=?)",
-    "attempts_of": "SEARCH attempt USING INDEX attempt_status (i_handler=? AND status=? AND i_event=?)",
+    "attempts_of": "SEARCH attempt USING INDEX attempt_status (i_handler=? AND status=? AND",
+    "last_failures": "SEARCH attempt USING INTEGER PRIMARY KEY (rowid>?)",
+    "numbers_attempted": "USING COVERING INDEX attempt_status (i_handler=? AND status=? AND",
+    "numbers_parked": "SEARCH parked USING INDEX parked_standing (i_handler=? AND <expr>=? AND",
+    "attempts_at": "SEARCH attempt USING INDEX attempt_status (i_handler=? AND status=? AND",
+    "parked_of": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
+    "remove_attempts": "SEARCH attempt USING INDEX attempt_status (i_handler=? AND status=? AND",
     "newer_attempts": "SEARCH attempt USING INTEGER PRIMARY KEY (rowid>?)",
 }
 GROWING = re.compile(r"SCAN (event|parked|attempt|e|p|a|next|earlier|x)\b")

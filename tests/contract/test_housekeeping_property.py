@@ -49,9 +49,9 @@ class Kept:
         ]
         old = [event for event in waiting if event.event_time <= limit]
         young = [event.i_event for event in waiting if event.event_time > limit]
-        number = max((made.i_attempt for made in self.world.attempts), default=0)
-        for number, event in enumerate(old, number + 1):
-            made = AttemptMade(number, handler.i_handler, event.i_event, "failed")
+        last = max((made.i_attempt for made in self.world.attempts), default=0)
+        for number, event in enumerate(old, last + 1):
+            made = AttemptMade(number, handler.i_handler, event.i_event, "failed", NOW_US)
             self.world.attempts.append(made)
         gone = {event.i_event for event in old}
         self.world.parked = [
@@ -95,9 +95,10 @@ class Kept:
         ahead = event.i_event > handler.positions[event.entity_id]
         if handler.holds and (status not in SETTLED or ahead):
             return False
-        return event.event_time <= self.cutoff(
-            self.days(status if status in SETTLED else "skipped")
-        )
+        days = self.days(status if status in SETTLED else "skipped")
+        tried = self.world.tried(event, handler)
+        lately = bool(tried) and tried[-1].at_us > NOW_US - min(7, days) * DAY_US
+        return event.event_time <= self.cutoff(days) and not lately
 
     def days(self, status: str) -> int:
         return int(getattr(self.retention, f"{status}_days"))

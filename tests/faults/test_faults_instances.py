@@ -72,6 +72,24 @@ def test_instances_killed_at_random_lose_and_reorder_nothing(world: World, tmp_p
     verdict.holds(within_s=WITHIN_S)
 
 
+def lanes_of(world: World, engine: Engine) -> int:
+    """How many lanes an instance owns, whatever it believes itself."""
+    owned = f"SELECT count(*) FROM lane_cursor WHERE owner LIKE '{engine.name}/%'"
+    return int(world.database.all(owned)[0][0])
+
+
+def moment_of_new_lanes(world: World, engine: Engine) -> float:
+    """Wait until it has lanes again; the last moment at which it certainly had none."""
+    looked_s = [time.monotonic()]
+
+    def has_lanes() -> bool:
+        looked_s.append(time.monotonic())
+        return lanes_of(world, engine) > 0
+
+    world.until(has_lanes, "it has lanes again")
+    return looked_s[-2]
+
+
 def test_a_paused_instance_that_wakes_sends_and_settles_nothing(
     world: World, tmp_path: Path
 ) -> None:
@@ -84,15 +102,16 @@ def test_a_paused_instance_that_wakes_sends_and_settles_nothing(
             sleeper = hunt.pick()
             sleeper.pause()
             world.healed()
-            time.sleep(random.uniform(2, 3) * LEASE_S)
+            world.until(lambda: not lanes_of(world, sleeper), "its lanes are others'")
+            time.sleep(random.uniform(0, LEASE_S))
             mark = world.database.all("SELECT max(i_attempt) FROM attempt")[0][0]
             woke_s, woke_us = time.monotonic(), time.time_ns() // 1000
             sleeper.resume()
-            time.sleep(0.9 * LEASE_S)
+            again_s = moment_of_new_lanes(world, sleeper)
             sent = [
                 one
                 for one in world.receiver.arrivals
-                if one.source == sleeper.address and one.at_s > woke_s
+                if one.source == sleeper.address and woke_s < one.at_s < again_s
             ]
             settled = world.database.all(
                 f"SELECT i_event FROM attempt WHERE i_attempt > {mark} AND instance = "

@@ -336,3 +336,37 @@ def test_a_clock_set_by_an_hour_moves_no_retry_and_gives_nothing_up(
 
         assert 14 < waited < 15
         assert engine.statuses() == {1: ["retry", "retry", "finished"]}
+
+
+def test_one_skipped_and_sent_again_by_hand_does_not_overtake_an_earlier_one_that_parks(
+    tmp_path: Path,
+) -> None:
+    with sim_engine(tmp_path) as engine:
+        with_gate(engine)
+        engine.far["hss"].answer = ever(BUSY)
+        first, second = engine.append((1, PLAIN), (1, PLAIN))
+        engine.run_until(lambda: engine.far["hss"].sent == [first])
+        engine.operations.skip(EventFilter([second]), "not wanted", engine.time.now_us())
+        engine.run_until(lambda: engine.statuses().get(second) == ["skipped"])
+        engine.operations.retry(EventFilter([second]), engine.time.now_us())
+        assert engine.far["hss"].gate is not None
+        engine.far["hss"].gate.set()
+        engine.run_until(lambda: engine.statuses().get(first) == ["retry"])
+        engine.far["hss"].answer = ever(Delivered("", 200))
+        engine.run_until(lambda: engine.statuses().get(second) == ["skipped", "finished"])
+
+        assert engine.far["hss"].sent == [first, first, second]
+
+
+def test_what_is_settled_alone_is_the_same_settlement_each_time(engine: SimEngine) -> None:
+    """By that the log knows that it must ask what became of the last try."""
+    engine.append((1, PLAIN))
+    engine.run_until(lambda: bool(engine.log.asked))
+    engine.log.asked.clear()
+    engine.log.lanes_lost = 1
+    engine.log.settle_fails = 2
+    engine.append((2, PLAIN))
+    engine.run_until(lambda: engine.log.settle_fails == 0 and len(engine.log.asked) >= 4)
+    _, *alone = engine.log.asked[:4]
+
+    assert alone[0] is alone[1] is alone[2]

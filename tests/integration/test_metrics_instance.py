@@ -243,7 +243,7 @@ def away(storage: Storage) -> ExitStack:
         server().execute(switch % "false")
         storage.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE datname = '{name}' AND application_name LIKE 'espf instance%'"
+            f" WHERE datname = '{name}' AND application_name LIKE 'espf%'"
         )
         stack.callback(server().execute, switch % "true")
     else:

@@ -86,15 +86,10 @@ class EngineFleet:
             engine.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        died = [engine.name for engine in self.engines if not engine.running]
         for engine in self.engines:
             if engine.running:
                 engine.resume()
                 engine.kill()
-
-    def keep_running(self) -> int:
-        """Start what has ended by itself, as a supervisor does; how many those were."""
-        ended = [engine for engine in self.engines if not engine.running]
-        for engine in ended:
-            engine.start()
-        return len(ended)
+        assert kind is not None or not died, f"{died} ended by themselves: see their logs"

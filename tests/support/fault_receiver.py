@@ -62,6 +62,8 @@ class FaultReceiver:
         self.slow_s = slow_s
         self.late_s = late_s
         self.random = Random(7)
+        self.unread = 0
+        """Requests that it closed the connection upon."""
         self.port = 0
         self.open: set[Exchange] = set()
         self._server: asyncio.Server | None = None
@@ -120,6 +122,7 @@ class Exchange(asyncio.Protocol):
         if self.trick is None:
             self.trick = self.receiver.choose()
         if self.trick == "shut":
+            self.receiver.unread += 1
             self.transport.abort()
             return
         self.parser.feed_data(data)

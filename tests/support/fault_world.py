@@ -148,6 +148,7 @@ class World:
 def fleet_of(world: World, folder: Path, count: int = 3) -> Iterator[EngineFleet]:
     """Instances that all reach the database directly."""
     with EngineFleet([world.database.address] * count, folder) as fleet:
+        world.until(lambda: all(e.said("instance.started") for e in fleet.engines), "all run")
         yield fleet
 
 
@@ -195,12 +196,12 @@ _names: Iterator[int] = iter(range(1_000_000))
 
 @contextmanager
 def postgres_database(
-    of: TemporaryPostgres | None = None, port: int | None = None
+    of: TemporaryPostgres | None = None, tablespace: str = "pg_default"
 ) -> Iterator[Database]:
     """A database of one's own on the durable server."""
     on = of or server()
     name = f"fault_{next(_names)}"
-    on.make_database(name, _TEMPLATE)
+    on.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}" TABLESPACE {tablespace}')
     try:
         yield Database(on.url(name))
     finally:

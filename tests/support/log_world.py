@@ -53,6 +53,7 @@ class AttemptMade:
     i_handler: int
     i_event: int
     status: str
+    at_us: int = FIRST_US
 
 
 @dataclass(frozen=True)
@@ -99,18 +100,24 @@ class LogWorld:
                 return "retry" if row.attempts > 0 else "queued"
         wanted = event.event_type in handler.types
         ahead = event.i_event > handler.positions[event.entity_id % 64] and wanted
-        statuses = [
-            made.status
-            for made in sorted(self.attempts, key=lambda made: made.i_attempt)
-            if (made.i_handler, made.i_event) == key
-            and not (ahead and made.i_attempt <= handler.replayed)
-        ]
+        statuses = [made.status for made in self.tried(event, handler)]
         if statuses and statuses[-1] != "retry":
             return statuses[-1]
         if ahead:
             return "retry" if statuses else "queued"
         passed = any(after < event.i_event <= upto for after, upto in handler.passed)
         return "skipped" if wanted and not statuses and passed else None
+
+    def tried(self, event: EventRow, handler: HandlerMade) -> list[AttemptMade]:
+        """Attempts that count, in their order."""
+        wanted = event.event_type in handler.types
+        ahead = event.i_event > handler.positions[event.entity_id % 64] and wanted
+        return [
+            made
+            for made in sorted(self.attempts, key=lambda made: made.i_attempt)
+            if (made.i_handler, made.i_event) == (handler.i_handler, event.i_event)
+            and not (ahead and made.i_attempt <= handler.replayed)
+        ]
 
     def pairs(self, wanted: EventFilter) -> list[tuple[int, str, str]]:
         """(i_event, handler, status) of everything that fits, oldest first."""
@@ -179,7 +186,7 @@ def _attempt(made: AttemptMade) -> dict[str, Any]:
         "attempt": 1,
         "outcome": outcomes.get(made.status, "skipped"),
         "status": made.status,
-        "started_us": FIRST_US,
+        "started_us": made.at_us,
         "duration_us": 1,
         "request": "",
         "answer": "",

@@ -21,9 +21,10 @@ from engine_rig import (
     open_plain,
     statuses,
 )
+from espf.clock import Clock
 from espf.engine.instance import Instance
 from espf.engine.runner import Runner
-from espf.errors import HandlerError, StorageError
+from espf.errors import HandlerError, LeaseLost, StorageError
 from espf.eventlog.model import HandlerRow, Settlement, Standing
 from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.operations import HandlerChange
@@ -43,10 +44,20 @@ class FlakyLog(SqliteEventLog):
     """The log of a disk that fails as often as a test says."""
 
     settle_fails = 0
+    lanes_lost = 0
+    """How often another instance has the lanes of one of the handlers."""
     poll_fails = 0
     settlements = 0
 
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path, clock)
+        self.asked: list[Settlement] = []
+
     async def settle(self, settlement: Settlement) -> None:
+        self.asked.append(settlement)
+        if self.lanes_lost > 0:
+            self.lanes_lost -= 1
+            raise LeaseLost("another one has the lanes")
         if self.settle_fails > 0:
             self.settle_fails -= 1
             raise StorageError("the disk is full")

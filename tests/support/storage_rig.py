@@ -81,10 +81,11 @@ class Storage:
         asker = self.another_log()
         try:
             found = await asker.poll()
+            later = await asker.poll()  # what was not on disk is by then
         finally:
             await asker.close()
         assert found is not None
-        return found
+        return later or found
 
     async def take(self, i_handler: int, owner: str) -> list[LaneLease]:
         rows = [row for row in await self.log.lanes() if row.i_handler == i_handler]
@@ -136,6 +137,11 @@ class PostgresStorage(Storage):
         self.operations = SessionOperations(PostgresSession(url), self.clock)
         self.log = self.another_log()
         self.shell = psycopg.connect(url.conninfo, autocommit=True)
+
+    def reconnect(self) -> None:
+        """After the server's restart."""
+        self.shell.close()
+        self.shell = psycopg.connect(self.url.conninfo, autocommit=True)
 
     def another_log(self) -> EventLog:
         return PostgresEventLog(self.url, self.clock)

@@ -118,6 +118,7 @@ class TestWindow(WindowMachine.TestCase):
 def test_a_parked_event_is_not_taken_while_its_entity_is_busy() -> None:
     window = Window([LaneLease(1, 0, 1)])
     first, second = item_of(1, 1), item_of(2, 1)
+    window.read_to = 2
     window.add(first)
     assert not window.add_parked(second)
     window.release(first)
@@ -135,3 +136,18 @@ def test_touched_lanes_are_in_the_settlement_even_if_they_stand_still() -> None:
     window = Window([LaneLease(0, 7, 3), LaneLease(1, 7, 4)])
     assert [(one.lane, one.position, one.fence) for one in window.positions(1, [1])] == [(1, 7, 4)]
     assert window.positions(1, []) == []
+
+
+def test_a_parked_event_beyond_what_is_read_waits_for_those_before_it() -> None:
+    window = Window([LaneLease(1, 0, 1)])
+    assert not window.add_parked(item_of(2, 1))
+    window.read_to = 2
+    assert window.add_parked(item_of(2, 1))
+
+
+def test_a_parked_event_of_a_lane_that_was_given_up_is_not_taken() -> None:
+    window = Window([LaneLease(1, 5, 1)])
+    window.start_leaving([1])
+    assert not window.add_parked(item_of(2, 1))
+    window.remove_lanes([1])
+    assert not window.add_parked(item_of(2, 1))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from espf.cli.handlers import passed_text
 from espf.cli.output import say, warn
 
 
@@ -36,12 +37,18 @@ def apply(
             operations.provisioning(),
             open_box(config, claim=not dry_run),
         )
+        passed = []
         if found and not dry_run:
+            before = {row.name: operations.passed_by(row.name) for row in operations.handlers()}
             operations.apply(found.changes, found.provisioning)
+            for name, known in before.items():
+                passed += [(name, one) for one in operations.passed_by(name)[len(known) :]]
     for text in wanted.warnings:
         warn(f"Warning: {text}")
     for line in found.lines:
         say(line)
+    for name, one in passed:
+        say(f"{name}:{passed_text(name, one)}")
     if not found:
         say("Nothing to change.")
     elif dry_run:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from espf.cli.naming import entity_key, event_types, moment, require_handler
-from espf.cli.output import cell, fields, plain, print_json, say, table, when
+from espf.cli.output import cell, fields, note, plain, print_json, say, table, when
 from espf.cli.records import attempt_record, event_record, status_record
 from espf.clock import SystemClock
 from espf.errors import ConfigError
@@ -14,7 +14,14 @@ from espf.eventlog.model import StatusName
 from espf.eventlog.operations import EventFilter
 
 if TYPE_CHECKING:
-    from espf.eventlog.operations import EventDetails, EventStatus, Operations
+    from espf.eventlog.operations import (
+        EventDetails,
+        EventStatus,
+        Operations,
+        PairKey,
+        Progress,
+        Tally,
+    )
 
 events_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Events: search, repeat, skip, follow, make."
@@ -35,10 +42,8 @@ Since = Annotated[
     str | None, typer.Option("--since", help="UTC, 2026-11-23 or '2026-11-23 20:40'; or 10m ago.")
 ]
 Until = Annotated[str | None, typer.Option("--until", help="The same.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only list what it would be.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count what it would be.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print bare JSON.")]
-
-_PAGE = 1000
 
 
 @events_app.command("list")
@@ -52,7 +57,11 @@ def list_(
     until: Until = None,
     limit: Annotated[int, typer.Option(help="Most lines.", min=1, max=100_000)] = 25,
     before: Annotated[
-        int | None, typer.Option(help="Only events below this number.", min=1, max=2**63 - 1)
+        str | None,
+        typer.Option(
+            metavar="I_EVENT[:HANDLER]",
+            help="Only events below this number; with a handler, what is behind that line.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,8 +72,11 @@ def list_(
     wanted = _filter(None, handler, types, entity, status, since, until)
     with open_operations(load_config()) as operations:
         require_handler(operations, handler)
-        found = operations.events(wanted, limit, before)
+        found = operations.events(wanted, limit, _edge(before))
     _print(found, as_json)
+    if len(found) == limit and not as_json:
+        last = found[-1]
+        note(f"There may be more: --before {last.event.i_event}:{last.handler}")
 
 
 @events_app.command()
@@ -109,14 +121,11 @@ def retry(
     """
     wanted = _filter(ids, handler, types, entity, status, since, until)
     _require_aim(wanted, "retry")
-    if wanted.i_events is None and wanted.statuses is None:
-        wanted = _with_status(wanted, "failed")
-
-    def change(operations: "Operations") -> str:
-        count = operations.retry(wanted, SystemClock().now_us())
-        return f"{count} to be sent again"
-
-    _change(wanted, dry_run, change)
+    now_us = SystemClock().now_us()
+    if dry_run:
+        _count(wanted, lambda on, moved: on.would_retry(wanted, now_us, moved))
+    else:
+        _change(wanted, "{} to be sent again", lambda on, moved: on.retry(wanted, now_us, moved))
 
 
 @events_app.command()
@@ -138,13 +147,11 @@ def skip(
     if not reason.isprintable() or len(reason) > 1000:
         raise typer.BadParameter("--reason must be one line of at most 1000 characters.")
     wanted = _filter(ids, handler, types, entity, status, since, until)
-
-    def change(operations: "Operations") -> str:
-        count = operations.skip(wanted, reason, SystemClock().now_us())
-        return f"{count} skipped"
-
-    shown = wanted if wanted.statuses else _with_status(wanted, "queued", "retry")
-    _change(shown if dry_run else wanted, dry_run, change)
+    now_us = SystemClock().now_us()
+    if dry_run:
+        _count(wanted, lambda on, moved: on.would_skip(wanted, moved))
+    else:
+        _change(wanted, "{} skipped", lambda on, moved: on.skip(wanted, reason, now_us, moved))
 
 
 # ---- the filter ----
@@ -173,18 +180,23 @@ def _filter(
     )
 
 
+def _edge(text: str | None) -> "PairKey | int | None":
+    from espf.eventlog.operations import PairKey
+
+    if text is None:
+        return None
+    number, mark, handler = text.partition(":")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**63):
+        raise typer.BadParameter(f"{text[:40]!r} is no place; write 7615 or 7615:hss.")
+    return PairKey(int(number), handler) if mark else int(number)
+
+
 def _statuses(given: list[str] | None) -> list[StatusName] | None:
     known = get_args(StatusName)
     for name in given or ():
         if name not in known:
             raise typer.BadParameter(f"{name[:40]!r} is no status; there are {', '.join(known)}.")
     return given or None  # type: ignore[return-value] # each is one of StatusName
-
-
-def _with_status(wanted: EventFilter, *statuses: StatusName) -> EventFilter:
-    from dataclasses import replace
-
-    return replace(wanted, statuses=statuses)
 
 
 def _require_aim(wanted: EventFilter, verb: str) -> None:
@@ -194,23 +206,50 @@ def _require_aim(wanted: EventFilter, verb: str) -> None:
         )
 
 
-def _change(wanted: EventFilter, dry_run: bool, change: "Callable[[Operations], str]") -> None:
+def _change(
+    wanted: EventFilter, done: str, change: "Callable[[Operations, Progress], int]"
+) -> None:
+    """Change everything that fits; `done` says how many it were. Ctrl-C stops between portions."""
     from espf.app import open_operations
+    from espf.cli.progress import portions_progress
+    from espf.config import load_config
+
+    so_far = 0
+    with open_operations(load_config()) as operations:
+        _require_known(operations, wanted)
+        try:
+            with portions_progress(operations.newest_event()) as moved:
+
+                def count_on(changed: int, i_event: int) -> None:
+                    nonlocal so_far
+                    so_far = changed
+                    moved(changed, i_event)
+
+                count = change(operations, count_on)
+        except KeyboardInterrupt:
+            say(f"Stopped: {done.format(so_far)}. The rest is as it was; run it again to go on.")
+            raise typer.Exit(1) from None
+    say(done.format(count))
+
+
+def _count(wanted: EventFilter, count: "Callable[[Operations, Progress], Tally]") -> None:
+    """Say what would be changed, by status and type."""
+    from espf.app import open_operations
+    from espf.cli.progress import portions_progress
     from espf.config import load_config
 
     with open_operations(load_config()) as operations:
-        require_handler(operations, wanted.handler)
-        _require_events(operations, wanted)
-        if not dry_run:
-            say(change(operations))
-            return
-        found = operations.events(wanted, _PAGE)
-    _print(found, as_json=False)
-    more = " at least" if len(found) == _PAGE else ""
-    say(f"{len(found)}{more}; nothing was changed: --dry-run.")
+        _require_known(operations, wanted)
+        with portions_progress(operations.newest_event()) as moved:
+            tally = count(operations, moved)
+    if tally:
+        rows = sorted((status, name, number) for (status, name), number in tally.items())
+        table(("status", "event", "count"), rows)
+    say(f"{tally.total()}; nothing was changed: --dry-run.")
 
 
-def _require_events(operations: "Operations", wanted: EventFilter) -> None:
+def _require_known(operations: "Operations", wanted: EventFilter) -> None:
+    require_handler(operations, wanted.handler)
     for i_event in wanted.i_events or ():
         if operations.details(i_event) is None:
             raise ConfigError(f"There is no event {i_event}.")

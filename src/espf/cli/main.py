@@ -25,6 +25,7 @@ from espf.cli.output import warn
 from espf.cli.receiver import receiver
 from espf.cli.registry import registry_app
 from espf.cli.resync import resync
+from espf.cli.retention import retention_app
 from espf.cli.serve import instance, serve, web
 from espf.cli.tail import tail
 from espf.cli.user import user_app
@@ -74,6 +75,7 @@ app.add_typer(handlers_app, name="handlers")
 events_app.command()(tail)
 events_app.command()(emit)
 app.add_typer(events_app, name="events")
+app.add_typer(retention_app, name="retention")
 app.add_typer(registry_app, name="registry")
 app.add_typer(user_app, name="user")
 app.command()(receiver)

@@ -27,6 +27,12 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
+def note(text: str) -> None:
+    """Print a remark for people: to standard error, and only if somebody sits there."""
+    if sys.stderr.isatty():
+        warn(text)
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows in aligned columns under their heads."""
     cells = [[cell(value) for value in row] for row in rows]

@@ -1,4 +1,4 @@
-"""Progress bars for imports, audits and resyncs, on a terminal only."""
+"""Progress of what takes long, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from espf.eventlog.operations import Progress as Portions
     from espf.registry.importing import ImportReport, Progress
 
 
@@ -68,3 +69,26 @@ def subscriber_progress(
 
     with bar:
         yield moved
+
+
+@contextmanager
+def portions_progress(last: int) -> "Iterator[Portions]":
+    """Show how far through the log a change is, and how many it has changed."""
+    if not sys.stderr.isatty():
+        yield lambda _changed, _i_event: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn(
+            "{task.fields[changed]:,} so far, at event {task.completed:,.0f} of {task.total:,.0f}"
+        ),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("", total=max(1, last), changed=0)
+    with bar:
+        yield lambda changed, i_event: bar.update(task, completed=i_event, changed=changed)

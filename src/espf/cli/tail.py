@@ -35,7 +35,7 @@ def tail(
     with open_operations(load_config()) as operations:
         require_handler(operations, handler)
         show = _Printer(operations, handler, None if wanted is None else set(wanted), as_json)
-        after = max(0, _newest(operations) - lines)
+        after = max(0, operations.newest_attempt() - lines)
         try:
             while True:
                 after = show.newer_than(after)
@@ -87,17 +87,3 @@ class _Printer:
             f"{when(one.started_us)}  {one.i_event}  {plain(event_type)}  {name}  "
             f"attempt {one.attempt}: {one.outcome}  {one.duration_us / 1000:.1f} ms  {cell(last)}"
         )
-
-
-def _newest(operations: "Operations") -> int:
-    """Number of the newest attempt: numbers have no gaps that matter, so halving finds it."""
-    low, high = 0, 1
-    while operations.newer_attempts(high, 1):
-        low, high = high, high * 2
-    while low < high:
-        middle = (low + high + 1) // 2
-        if operations.newer_attempts(middle - 1, 1):
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -71,6 +71,11 @@ class TemporaryPostgres:
         return f"host={self.folder} port={self.port} user={USER} dbname={database}"
 
     @property
+    def owner(self) -> int:
+        """User number of the server, whose its files are."""
+        return self._account.pw_uid if self._account is not None else os.geteuid()
+
+    @property
     def pid(self) -> int:
         """Process number of the server."""
         assert self._process is not None
@@ -158,7 +163,7 @@ class TemporaryPostgres:
         return self._log.read_text("utf-8", "replace")[-1000:].strip()
 
 
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_FAST = {"fsync": "off", "full_page_writes": "off"}
 
 
 def programs() -> Path:

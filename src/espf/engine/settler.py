@@ -86,10 +86,9 @@ class Settler:
 
     async def _stored_alone(self, settlement: Settlement, part: Contribution) -> bool:
         row = part.runner.row
+        own = settlement.of(row.i_handler)  # the same each time: the log may ask what became of it
         try:
-            await until_stored(
-                "settling", lambda: self._store(settlement.of(row.i_handler), [part])
-            )
+            await until_stored("settling", lambda: self._store(own, [part]))
         except LeaseLost as error:
             part.runner.flow.log.warning("lease.lost", error=str(error))
             self._lanes_lost(row.i_handler)

@@ -175,8 +175,15 @@ class Window:
         return self._join(item)
 
     def add_parked(self, item: Item) -> bool:
-        """Take an event from the parked rows; False (and not taken) while its entity is busy."""
-        if item.key in self._first:
+        """Take an event from the parked rows; False (and not taken) while its entity is busy.
+
+        One beyond what is read, which an operator had sent again, may have others before it; and
+        its lane may have been given up since it was looked for.
+        """
+        event = item.event
+        if event.lane not in self._leases or event.lane in self._limits:
+            return False
+        if item.key in self._first or event.i_event > self._read_so_far(event.lane):
             return False
         self.open += 1
         return self._join(item)

@@ -3,7 +3,8 @@
 Calls are synchronous and each is one transaction. All raise StorageError when the database fails.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -129,6 +130,24 @@ class NewEvent:
     has_sim: bool = False
 
 
+Tally = Counter[tuple[StatusName, str]]
+"""(status, event type) → how many pairs of event and handler."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many were changed or counted so far, and the number of the last event."""
+
+
+class ReplayPlan(NamedTuple):
+    """What a replay sends."""
+
+    first: int | None
+    """The first event; None if there is nothing to send."""
+    oldest: int | None
+    """The oldest event that is kept; None if there is none at all."""
+    by_type: dict[str, int]
+    """Event type → how many, those included that wait already."""
+
+
 class Operations(Protocol):
     """The event log from an operator's chair."""
 
@@ -176,14 +195,47 @@ class Operations(Protocol):
     def details(self, i_event: int) -> EventDetails | None:
         """Everything about one event, None if there is no such event."""
 
-    def retry(self, wanted: EventFilter, now_us: int) -> int:
+    def newest_event(self) -> int:
+        """Number of the newest event, 0 if there is none."""
+
+    def newest_attempt(self) -> int:
+        """Number of the newest attempt, 0 if there is none."""
+
+    def passed_by(self, name: str) -> list[PassedBy]:
+        """Ranges of events that the handler passed by, oldest first."""
+
+    def retry(
+        self, wanted: EventFilter, now_us: int, progress: Progress | None = None, after: int = 0
+    ) -> int:
         """Have failed events sent again, and waiting retries now; returns how many.
 
-        With `i_events` given, finished and skipped ones are sent again, too.
+        With `i_events` or statuses given, finished and skipped ones are sent again, too. Only
+        events above `after` are looked at. Each portion of 500 is a transaction.
         """
 
-    def skip(self, wanted: EventFilter, reason: str, now_us: int) -> int:
+    def skip(
+        self, wanted: EventFilter, reason: str, now_us: int, progress: Progress | None = None
+    ) -> int:
         """End waiting events as skipped; returns how many. What is under way is not recalled."""
+
+    def would_retry(
+        self, wanted: EventFilter, now_us: int, progress: Progress | None = None, after: int = 0
+    ) -> Tally:
+        """What `retry` would change."""
+
+    def would_skip(self, wanted: EventFilter, progress: Progress | None = None) -> Tally:
+        """What `skip` would change."""
+
+    def would_replay(
+        self, name: str, first: int | None = None, since_us: int | None = None
+    ) -> ReplayPlan:
+        """What a replay from an event's number, or from a time on, would send."""
+
+    def replay(self, name: str, first: int) -> bool:
+        """Send everything from this event on again, in order, finished or not; one transaction.
+
+        False, changing nothing, if the handler waits for the event already.
+        """
 
     def emit(self, events: Sequence[NewEvent]) -> list[int | None]:
         """Append events; None for a type that no handler is subscribed to: it is not stored."""

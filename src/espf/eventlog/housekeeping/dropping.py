@@ -77,7 +77,13 @@ class Dropping:
             return True
         # Events that came before their partition are in the default one, and go one by one.
         whole = Partition("event", slot) in in_place
-        return whole and newest <= cutoff(now_us, self.retention.longest_days)
+        over = newest <= cutoff(now_us, self.retention.longest_days)
+        return whole and over and not self._expired_lately(slot, now_us)
+
+    def _expired_lately(self, slot: int, now_us: int) -> bool:
+        found = self.session.run("mark", {"name": f"expired:{slot}"}).fetchone()
+        shown_us = self.retention.shown_days("failed") * DAY_US
+        return found is not None and found[0] > now_us - shown_us
 
     def _is_settled(self, slot: int) -> bool:
         """Nothing of it waits for any handler that events wait for, in a lane or parked."""
@@ -118,6 +124,7 @@ class Dropping:
             numbers = numbers_of(slot)._asdict()
             self.session.run("remove_parked_between", numbers)
             self.session.run("remove_wishes_between", numbers)
+            self.session.run("remove_mark", {"name": f"expired:{slot}"})
             blocks.forget(self.session, **_blocks(slot))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from espf.eventlog.housekeeping.model import Report, Retention
 from espf.eventlog.housekeeping.pace import Pace
+from espf.eventlog.housekeeping.partitions import slot_of
 from espf.eventlog.model import DAY_US, StatusName
 from espf.eventlog.operating.search.finding import find
 from espf.eventlog.operating.search.pairs import read_pairs
@@ -68,12 +69,19 @@ class Expiry:
             parked = self._parked(view.i_handler, still)
             ended = [one for one in still if self._is_over(view, one, parked)]
             self._record(ended, parked)
+            self._keep_shown(ended)
             for one in still:
                 if one not in ended and one.event.i_event not in parked:
                     last = min(last, one.event.i_event - 1)
             session.run("pass_lanes", {"i_handler": view.i_handler, "position": last})
             session.run("bump_config_version")
         return len(ended)
+
+    def _keep_shown(self, ended: Sequence[EventStatus]) -> None:
+        """A partition is not dropped before somebody has seen what failed in it."""
+        for slot in {slot_of(one.event.i_event) for one in ended}:
+            bound = {"name": f"expired:{slot}", "value": self._now_us}
+            self._session.run("set_mark", bound)
 
     def _last_to_pass(self, view: HandlerView, found: Sequence[EventStatus]) -> int:
         """How far the cursors may move: they must, for engines look only near above them.

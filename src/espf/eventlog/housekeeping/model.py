@@ -1,12 +1,15 @@
 """How long things are kept, and what was done about it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from espf.clock import utc_text
 from espf.eventlog.model import DAY_US, StatusName
 from espf.eventlog.operating.search.pairs import SETTLED
+
+SHOWN_DAYS = 7
+"""Who looks once a week sees what failed for having waited too long, and what an old one became."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,33 @@ class Retention:
         """After so many days nothing that is settled is kept."""
         return max(self.days(status) for status in SETTLED)
 
-    def cutoffs(self, now_us: int) -> dict[StatusName, str]:
-        """For each status the time at which and before which an event is over its days."""
-        return {status: cutoff(now_us, self.days(status)) for status in SETTLED}
+    def limits(self, now_us: int) -> "Limits":
+        """What is over its days at this moment."""
+        return Limits(
+            {status: cutoff(now_us, self.days(status)) for status in SETTLED},
+            {status: now_us - self.shown_days(status) * DAY_US for status in SETTLED},
+        )
+
+    def shown_days(self, status: StatusName) -> int:
+        """So long what was settled lately is kept, however long ago it happened."""
+        return min(SHOWN_DAYS, self.days(status))
 
     def groups(self) -> Iterator[int]:
         """The different numbers of days, the shortest first."""
         yield from sorted({self.days(status) for status in SETTLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """For each status, when an event must have happened, and been settled, to be over its days."""
+
+    happened: Mapping[StatusName, str]
+    settled_us: Mapping[StatusName, int]
+
+    def over(self, status: StatusName, event_time: str, last_us: int | None) -> bool:
+        """Whether one that ended so, its last attempt at `last_us`, is over its days."""
+        lately = last_us is not None and last_us > self.settled_us[status]
+        return event_time <= self.happened[status] and not lately
 
 
 def cutoff(now_us: int, days: int) -> str:

@@ -44,6 +44,11 @@ def numbers_of(slot: int) -> Stretch:
     return Stretch(slot * SIZE, (slot + 1) * SIZE - 1)
 
 
+def slot_of(i_event: int) -> int:
+    """The slot in which an event's number lies."""
+    return i_event // SIZE
+
+
 def partitions_of(session: Session) -> tuple[set[Partition], set[Partition]]:
     """Those in place, and what is left of some that were to be dropped. None on SQLite."""
     if session.dialect != "postgres":
@@ -63,7 +68,7 @@ def ensure_partitions(session: Session) -> int:
     in_place, _ = partitions_of(session)
     made = 0
     for table in TABLES:
-        wanted = [Partition(table, last // SIZE + number) for number in range(AHEAD + 1)]
+        wanted = [Partition(table, slot_of(last) + number) for number in range(AHEAD + 1)]
         missing = [one for one in wanted if one not in in_place]
         if missing:
             made += _make_all(session, table, missing, last)

@@ -28,7 +28,7 @@ class Sweep:
         self._session = session
         self._retention = retention
         self._now_us = now_us
-        self._cutoffs = retention.cutoffs(now_us)
+        self._limits = retention.limits(now_us)
         self._apart = list(apart)
 
     def run(self, pace: Pace, report: Report) -> None:
@@ -43,7 +43,7 @@ class Sweep:
                 began = time.monotonic()
                 with self._session.changing():
                     self._session.run("lock_configuration")
-                    events, attempts = remove(self._session, numbers, self._cutoffs, attempted)
+                    events, attempts = remove(self._session, numbers, self._limits, attempted)
                     self._set_mark(days, numbers[-1])
                 pace.took(time.monotonic() - began)
                 report.events += events
@@ -59,7 +59,7 @@ class Sweep:
         while numbers := self._next(days, after, 1000):
             after = numbers[-1]
             with self._session.reading():
-                verdict = verdict_on(self._session, numbers, self._cutoffs)
+                verdict = verdict_on(self._session, numbers, self._limits)
             counts = Counter[str](pair.status for pair in verdict.pairs)
             counts["events"] = len(verdict.events)
             yield counts

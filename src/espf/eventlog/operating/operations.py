@@ -7,11 +7,12 @@ import orjson
 from espf.clock import Clock
 from espf.errors import ConfigError
 from espf.eventlog.model import LANES, AttemptRow, HandlerRow
-from espf.eventlog.operating import resending, storing
+from espf.eventlog.operating import replaying, resending, storing
 from espf.eventlog.operating.handlers import handler_row
 from espf.eventlog.operating.health import health_of
 from espf.eventlog.operating.search.finding import find
 from espf.eventlog.operating.search.pairs import event_of
+from espf.eventlog.operating.search.views import views_of
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operating.vitals import (
     handler_vitals,
@@ -26,6 +27,10 @@ from espf.eventlog.operations import (
     HandlerHealth,
     NewEvent,
     PairKey,
+    PassedBy,
+    Progress,
+    ReplayPlan,
+    Tally,
 )
 from espf.eventlog.vitals import OpenTransaction, Vitals
 
@@ -148,21 +153,74 @@ class SessionOperations:
                 attempts=_attempts(self._session, i_event),
             )
 
-    def retry(self, wanted: EventFilter, now_us: int) -> int:
+    def newest_event(self) -> int:
+        """Number of the newest event, 0 if there is none."""
+        return int(self._session.run("last_drawn").fetchone()[0])
+
+    def newest_attempt(self) -> int:
+        """Number of the newest attempt, 0 if there is none."""
+        return int(self._session.run("last_attempt").fetchone()[0])
+
+    def passed_by(self, name: str) -> list[PassedBy]:
+        """Ranges of events that the handler passed by, oldest first."""
+        with self._session.reading():
+            storing.require(self._session, name)
+            return views_of(self._session, [name])[0].passed
+
+    def retry(
+        self, wanted: EventFilter, now_us: int, progress: Progress | None = None, after: int = 0
+    ) -> int:
         """Have failed events sent again, and waiting retries now; returns how many."""
-        return resending.in_portions(
-            self._session,
-            resending.sendable(wanted),
-            lambda found: resending.retry(self._session, found, now_us),
+        session = self._session
+        return resending.change_all(
+            session,
+            resending.portions(session, resending.sendable(wanted), after),
+            lambda found: resending.retry(session, found, now_us),
+            progress,
         )
 
-    def skip(self, wanted: EventFilter, reason: str, now_us: int) -> int:
-        """End waiting events as skipped; returns how many. What is under way is not recalled."""
-        return resending.in_portions(
-            self._session,
-            wanted,
-            lambda found: resending.skip(self._session, found, reason, now_us),
+    def would_retry(
+        self, wanted: EventFilter, now_us: int, progress: Progress | None = None, after: int = 0
+    ) -> Tally:
+        """What `retry` would change."""
+        return resending.count_all(
+            resending.portions(self._session, resending.sendable(wanted), after),
+            lambda found: resending.sent_again(found, now_us),
+            progress,
         )
+
+    def skip(
+        self, wanted: EventFilter, reason: str, now_us: int, progress: Progress | None = None
+    ) -> int:
+        """End waiting events as skipped; returns how many. What is under way is not recalled."""
+        session = self._session
+        return resending.change_all(
+            session,
+            resending.portions(session, resending.skippable(wanted)),
+            lambda found: resending.skip(session, found, reason, now_us),
+            progress,
+        )
+
+    def would_skip(self, wanted: EventFilter, progress: Progress | None = None) -> Tally:
+        """What `skip` would change."""
+        return resending.count_all(
+            resending.portions(self._session, resending.skippable(wanted)),
+            lambda found: resending.skipped(self._session, found),
+            progress,
+        )
+
+    def would_replay(
+        self, name: str, first: int | None = None, since_us: int | None = None
+    ) -> ReplayPlan:
+        """What a replay from an event's number, or from a time on, would send."""
+        with self._session.reading():
+            return replaying.plan(self._session, name, first, since_us)
+
+    def replay(self, name: str, first: int) -> bool:
+        """Send everything from this event on again, in order, finished or not."""
+        with self._session.changing():
+            self._session.run("lock_configuration")
+            return replaying.replay(self._session, name, first, self._clock.now_us())
 
     def emit(self, events: Sequence[NewEvent]) -> list[int | None]:
         """Append events; None for a type that no handler is subscribed to: it is not stored."""

@@ -1,79 +1,128 @@
-"""Sends events again, or ends them as skipped, in portions so that no lock is held for long."""
+"""Sends events again, or ends them as skipped, in portions so that no lock is held for long.
 
-from collections.abc import Callable
+What fits is found in a snapshot; each change asks once more whether it still applies. A stop
+between two portions, or in the middle of one, leaves a whole state.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from espf.eventlog.model import StatusName
 from espf.eventlog.operating.search.finding import find
+from espf.eventlog.operating.search.pairs import SETTLED
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operating.storing import require
-from espf.eventlog.operations import EventFilter, EventStatus
+from espf.eventlog.operations import EventFilter, EventStatus, PairKey, Progress, Tally
 
 PORTION = 500
+WAITING: tuple[StatusName, ...] = ("queued", "retry")
 
 
-def in_portions(
-    session: Session,
-    wanted: EventFilter,
-    change: Callable[[list[EventStatus]], int],
-) -> int:
-    """Apply `change` to everything that fits, 500 pairs a transaction; returns how many changed."""
-    changed, after = 0, 0
+def portions(session: Session, wanted: EventFilter, after: int = 0) -> Iterator[list[EventStatus]]:
+    """Everything that fits, oldest first, so many pairs at a time."""
+    edge: PairKey | int = after
     while True:
-        with session.changing():
+        with session.reading():
             if wanted.handler is not None:
                 require(session, wanted.handler)
-            found = find(session, wanted, PORTION, after=after)
-            whole = _whole_events(found)
-            changed += change(whole)
+            found = find(session, wanted, PORTION, after=edge)
+        if found:
+            yield found
         if len(found) < PORTION:
-            return changed
-        after = whole[-1].event.i_event
+            return
+        edge = PairKey(found[-1].event.i_event, found[-1].handler)
 
 
-def _whole_events(found: list[EventStatus]) -> list[EventStatus]:
-    """Leave an event to the next portion if this one may have cut off some of its handlers."""
-    if len(found) < PORTION:
-        return found
-    last = found[-1].event.i_event
-    return [one for one in found if one.event.i_event < last] or found
-
-
-def retry(session: Session, found: list[EventStatus], now_us: int) -> int:
-    """Waiting retries become due now; settled events are parked anew and due at once."""
+def change_all(
+    session: Session,
+    found: Iterator[list[EventStatus]],
+    change: Callable[[list[EventStatus]], int],
+    progress: Progress | None,
+) -> int:
+    """Apply `change` to each portion in a transaction of its own; returns how many changed."""
     changed = 0
-    for one in found:
-        bound = {**_bound(one), "now_us": now_us, "attempts": one.attempts}
-        if one.status == "retry":
-            changed += session.run("due_now", bound).rowcount
-        elif one.status in {"failed", "finished", "skipped"}:
-            # A wish to skip it that came too late must not meet it now.
-            session.run("skip_done", bound)
-            changed += session.run("send_again", bound).rowcount
-    session.run("bump_config_version")
+    for portion in found:
+        with session.changing():
+            session.run("lock_configuration")
+            changed += change(portion)
+            session.run("bump_config_version")
+        if progress is not None:
+            progress(changed, portion[-1].event.i_event)
     return changed
 
 
-def skip(session: Session, found: list[EventStatus], reason: str, now_us: int) -> int:
+def count_all(
+    found: Iterator[list[EventStatus]],
+    counts: Callable[[list[EventStatus]], Sequence[EventStatus]],
+    progress: Progress | None,
+) -> Tally:
+    """How many there are of those that `counts` picks, by status and type."""
+    tally: Tally = Counter()
+    for portion in found:
+        tally.update((one.status, one.event.event_type) for one in counts(portion))
+        if progress is not None:
+            progress(tally.total(), portion[-1].event.i_event)
+    return tally
+
+
+def sent_again(found: Sequence[EventStatus], now_us: int) -> list[EventStatus]:
+    """Those that `retry` changes."""
+    return [one for one in found if one.status in SETTLED or _waits_longer(one, now_us)]
+
+
+def _waits_longer(one: EventStatus, now_us: int) -> bool:
+    return one.status == "retry" and one.due_us is not None and one.due_us > now_us
+
+
+def retry(session: Session, found: Sequence[EventStatus], now_us: int) -> int:
+    """Waiting retries become due now; settled events are parked anew and due at once."""
+    wanted = sent_again(found, now_us)
+    bounds = [{**_bound(one), "now_us": now_us, "attempts": one.attempts} for one in wanted]
+    settled = [b for b, one in zip(bounds, wanted, strict=True) if one.status in SETTLED]
+    waiting = [b for b, one in zip(bounds, wanted, strict=True) if one.status not in SETTLED]
+    # A wish to skip it that came too late must not meet it now.
+    session.run_many("skip_done", settled)
+    return session.run_many("send_again", settled) + session.run_many("due_now", waiting)
+
+
+def skipped(session: Session, found: Sequence[EventStatus]) -> list[EventStatus]:
+    """Those that `skip` changes: what waits, and is not to be skipped already."""
+    wishes = _keys(session, "wishes_of", found)
+    return [one for one in found if one.status in WAITING and _key(one) not in wishes]
+
+
+def skip(session: Session, found: Sequence[EventStatus], reason: str, now_us: int) -> int:
     """Parked events leave at once; those in their lane are skipped when they are reached."""
+    wanted = [one for one in found if one.status in WAITING]
+    parked = _keys(session, "parked_of", wanted)
+    bounds = [{**_bound(one), "reason": reason, "now_us": now_us} for one in wanted]
     changed = 0
-    for one in found:
-        if one.status not in {"queued", "retry"}:
+    for bound in bounds:
+        if (bound["i_handler"], bound["i_event"]) not in parked:
             continue
-        bound = {**_bound(one), "reason": reason, "now_us": now_us}
         if session.run("skip_parked", bound).rowcount:
-            _record_skip(session, one, reason, now_us)
+            session.run("record_skip", bound)
             session.run("activate_next", bound)
             changed += 1
-        else:
-            changed += session.run("ask_skip", bound).rowcount
-    session.run("bump_config_version")
-    return changed
+    in_lanes = [b for b in bounds if (b["i_handler"], b["i_event"]) not in parked]
+    return changed + session.run_many("ask_skip", in_lanes)
 
 
-def _record_skip(session: Session, one: EventStatus, reason: str, now_us: int) -> None:
-    bound = {**_bound(one), "reason": reason, "now_us": now_us}
-    session.run("record_skip", bound)
+def _keys(session: Session, name: str, found: Sequence[EventStatus]) -> set[tuple[int, int]]:
+    """(i_handler, i_event) of those that have a row in a table of pairs."""
+    if not found:
+        return set()
+    bound = {
+        "handlers": sorted({one.i_handler for one in found}),
+        "numbers": sorted({one.event.i_event for one in found}),
+    }
+    return {(row[0], row[1]) for row in session.run(name, bound)}
+
+
+def _key(one: EventStatus) -> tuple[int, int]:
+    return one.i_handler, one.event.i_event
 
 
 def _bound(one: EventStatus) -> dict[str, Any]:
@@ -90,3 +139,9 @@ def sendable(wanted: EventFilter) -> EventFilter:
     if wanted.i_events is None and wanted.statuses is None:
         return replace(wanted, statuses=("failed",))
     return wanted
+
+
+def skippable(wanted: EventFilter) -> EventFilter:
+    """The filter for `skip`: only what waits can be."""
+    given = WAITING if wanted.statuses is None else wanted.statuses
+    return replace(wanted, statuses=[status for status in WAITING if status in given])

@@ -6,6 +6,8 @@ import orjson
 
 from espf.errors import ConfigError
 from espf.eventlog.model import LANES
+from espf.eventlog.operating.health import waiting_in_lanes
+from espf.eventlog.operating.search.views import views_of
 from espf.eventlog.operating.session import Session
 from espf.eventlog.operations import HandlerChange
 
@@ -51,13 +53,17 @@ def set_enabled(session: Session, name: str, enabled: bool, now_us: int, end: in
         return False
     i_handler, keep_events = row
     if enabled and not keep_events:
-        jump_to_end(session, i_handler, now_us, end)
+        jump_to_end(session, name, i_handler, now_us, end)
     return True
 
 
-def jump_to_end(session: Session, i_handler: int, now_us: int, end: int) -> None:
-    """Pass by everything that is there; what was parked ends skipped, with the reason."""
+def jump_to_end(session: Session, name: str, i_handler: int, now_us: int, end: int) -> None:
+    """Pass by everything that is there, and note what that was; what was parked ends skipped."""
+    (view,) = views_of(session, [name])
+    waiting, _ = waiting_in_lanes(session, view)
     bound = {"i_handler": i_handler, "now_us": now_us, "reason": DISABLED_REASON, "end": end}
+    if waiting and view.lowest < end:
+        session.run("pass_by", {**bound, "after": view.lowest, "upto": end, "events": waiting})
     session.run("skip_all_parked", bound)
     session.run("drop_all_parked", bound)
     session.run("jump_to_end", bound)

@@ -38,7 +38,7 @@ _WORDS: tuple[tuple[str, type[psycopg.Error]], ...] = (
     (r"database .* does not exist", errors.InvalidCatalogName),
     (r"password authentication failed|no password supplied", errors.InvalidPassword),
     (r"too many (clients|connections)|connection slots", errors.TooManyConnections),
-    (r"(starting up|shutting down|not yet accepting)", errors.CannotConnectNow),
+    (r"(starting up|shutting down|not yet accepting|in recovery mode)", errors.CannotConnectNow),
 )
 
 

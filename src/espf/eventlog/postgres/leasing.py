@@ -40,6 +40,12 @@ async def cut_off(link: Link, owners: Collection[str]) -> None:
         await link.fetch(statement("cut_off"), {"names": names})
 
 
+async def cut_off_settling(link: Link, token: str) -> None:
+    """End what is left of a lost settling connection of our own: then its fate is decided."""
+    if token:
+        await link.fetch(statement("cut_off"), {"names": applications(token)[-1:]})
+
+
 async def take_lanes(
     link: Link, i_handler: int, owner: str, seen: Collection[LaneRow], now_us: int
 ) -> list[LaneLease]:

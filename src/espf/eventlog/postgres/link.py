@@ -37,6 +37,8 @@ class Link:
         self._application = application
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._pgconn: pq.abc.PGconn | None = None
+        self.opened = 0
+        """How often it was opened: another time, another state of the server perhaps."""
         self._prepared: set[bytes] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._socket = -1
@@ -65,6 +67,7 @@ class Link:
             raise
         self._connection, self._pgconn = connection, connection.pgconn
         self._transformer = Transformer(connection)
+        self.opened += 1
         self._prepared.clear()
         self._pgconn.nonblocking = 1
         self._socket = self._pgconn.socket

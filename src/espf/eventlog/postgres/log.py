@@ -1,6 +1,5 @@
 """EventLog on PostgreSQL: three connections, for looking around, for reading and for settling."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
@@ -25,16 +24,13 @@ from espf.eventlog.model import (
     TokenWish,
 )
 from espf.eventlog.operating.handlers import handler_state
-from espf.eventlog.postgres import leasing, reading
+from espf.eventlog.postgres import leasing, reading, settling
 from espf.eventlog.postgres.connection import connect, storage_error
 from espf.eventlog.postgres.horizon import Horizon
 from espf.eventlog.postgres.leasing import applications
 from espf.eventlog.postgres.link import Link
-from espf.eventlog.postgres.settling import script_of
 from espf.eventlog.postgres.statement import statement
 from espf.events.model import Event
-
-FATE_POLL_S = 0.2
 
 
 class PostgresEventLog:
@@ -51,6 +47,7 @@ class PostgresEventLog:
         connect(url, "espf instance").close()  # says what is wrong, if anything is
         self._url = url
         self._clock = clock
+        self._token = token
         self._side, self._reader, self._writer = (Link(url, name) for name in applications(token))
         self._horizon = Horizon()
         self._seen: Standing | None = None
@@ -193,24 +190,17 @@ class PostgresEventLog:
             doubtful, self._doubtful = self._doubtful, None
             if doubtful is not None and doubtful[0] is settlement:
                 self._doubtful = doubtful
-                if await self._was_stored(link, doubtful[1]):
+                await leasing.cut_off_settling(link, self._token)
+                if await settling.was_stored(link, *doubtful):
                     self._doubtful = None
                     return
 
             def began(transaction: int) -> None:
                 self._doubtful = (settlement, transaction)
 
-            script = script_of(settlement, link.literal, began)
+            script = settling.script_of(settlement, link.literal, began)
             await link.script(script.text, script.rows, script.gate)
             self._doubtful = None
-
-    async def _was_stored(self, link: Link, transaction: int) -> bool:
-        while True:
-            bound = {"transaction": transaction}
-            ((fate,),) = await link.fetch(statement("settlement_fate"), bound)
-            if fate != "in progress":
-                return bool(fate == "committed")
-            await asyncio.sleep(FATE_POLL_S)
 
     async def draw_tokens(self, i_handler: int, wish: TokenWish, now_us: int) -> TokensGiven:  # noqa: ARG002
         """Take tokens from the handler's bucket, by the server's clock: ours differ."""

@@ -4,6 +4,7 @@ The attempts travel by COPY, which costs the least of all ways. It stands in the
 the server waits there, and goes on only if every cursor was still ours.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,13 +14,14 @@ from psycopg import pq
 
 from espf.errors import LeaseLost
 from espf.eventlog.model import AttemptRow, ParkRow, Settlement
-from espf.eventlog.postgres.link import Gate
-from espf.eventlog.postgres.statement import filled_in
+from espf.eventlog.postgres.link import Gate, Link
+from espf.eventlog.postgres.statement import filled_in, statement
 
 _ESCAPED = re.compile("[\\\\\t\n\r\x00\ud800-\udfff]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _NULL = "\\N"
 _MARK = "SELECT pg_current_xact_id()"
+FATE_POLL_S = 0.2
 
 
 class Script(NamedTuple):
@@ -54,6 +56,27 @@ def script_of(
     return Script("; ".join(parts), rows_text.encode(), _gate(settlement, began))
 
 
+async def was_stored(link: Link, settlement: Settlement, transaction: int) -> bool:
+    """What became of a settlement whose COMMIT was not answered.
+
+    Its rows tell. The transaction's id does not: what a crash undid never happened, and its ids are
+    given out again. It only tells whether a server that has not noticed the cut is still at it.
+    """
+    while True:
+        bound = {"transaction": transaction}
+        ((still_open,),) = await link.fetch(statement("settlement_open"), bound)
+        if not still_open:
+            break
+        await asyncio.sleep(FATE_POLL_S)
+    if settlement.attempts:
+        found = await link.fetch(statement("attempt_stored"), settlement.attempts[0]._asdict())
+    elif settlement.park:
+        found = await link.fetch(statement("parked_stored"), settlement.park[0]._asdict())
+    else:
+        return False  # all else may be done twice
+    return bool(found[0][0])
+
+
 def _gate(settlement: Settlement, began: Callable[[int], None]) -> Gate:
     def gate(results: list[pq.abc.PGresult]) -> Exception | None:
         mark = results[1].get_value(0, 0)
@@ -81,6 +104,7 @@ def _parked(settlement: Settlement, literal: Callable[[str], str]) -> list[str]:
     if settlement.park:
         rows = literal(_records(ParkRow._fields, settlement.park))
         parts.append(filled_in("park_all", {"rows": rows}))
+        parts.append(filled_in("wait_behind_all", {"rows": rows}))
     if settlement.repark:
         rows = literal(_records(ParkRow._fields, settlement.repark))
         parts.append(filled_in("repark_all", {"rows": rows}))

@@ -7,6 +7,9 @@ SELECT value FROM housekeeping_mark WHERE name = :name;
 INSERT INTO housekeeping_mark (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: remove_mark
+DELETE FROM housekeeping_mark WHERE name = :name;
+
 -- ---- blocks ----
 
 -- Whoever moves the mark does the block.

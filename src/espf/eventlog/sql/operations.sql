@@ -107,6 +107,62 @@ SELECT i_handler, reason FROM (
       AND outcome IN ('rejected', 'retry', 'unknown')
 ) AS failed WHERE place = 1;
 
+-- ---- replay ----
+
+-- name: types_of
+SELECT event_type, count(*) FROM event
+WHERE i_event BETWEEN :low AND :high AND event_type IN (:event_types[]) GROUP BY event_type;
+
+-- name: types_in_blocks
+SELECT value, CAST(sum(events) AS bigint) FROM event_block_count
+WHERE field = 'event_type' AND value IN (:event_types[]) AND block BETWEEN :low AND :high
+GROUP BY value;
+
+-- Wishes to skip what is settled: they would meet the replay.
+-- name: forget_stale_wishes
+DELETE FROM skip_request WHERE i_handler = :i_handler AND i_event > :position AND EXISTS (
+    SELECT 1 FROM event AS e
+    JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
+    WHERE e.i_event = skip_request.i_event AND e.i_event <= c.position
+);
+
+-- Those of a type that the handler no longer wants would not be read again: they stay.
+-- name: unpark_from
+DELETE FROM parked WHERE i_handler = :i_handler AND i_event > :position AND EXISTS (
+    SELECT 1 FROM event AS e
+    JOIN subscription AS s ON s.i_handler = :i_handler AND s.event_type = e.event_type
+    WHERE e.i_event = parked.i_event
+);
+
+-- name: activate_left
+UPDATE parked SET due_us = :now_us
+WHERE i_handler = :i_handler AND i_event > :position AND due_us IS NULL AND in_progress = 0
+  AND NOT EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = :i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+  );
+
+-- name: set_back
+UPDATE lane_cursor SET position = :position
+WHERE i_handler = :i_handler AND bulk = 0 AND position > :position;
+
+-- name: mark_replay
+UPDATE handler_state SET replayed = :last_attempt, replayed_us = :now_us
+WHERE i_handler = :i_handler;
+
+-- name: unpass_whole
+DELETE FROM passed_by WHERE i_handler = :i_handler AND after_event >= :position;
+
+-- name: unpass_part
+UPDATE passed_by SET upto_event = :position
+WHERE i_handler = :i_handler AND upto_event > :position;
+
+-- name: pass_by
+INSERT INTO passed_by (i_handler, after_event, upto_event, events, at_us, reason)
+VALUES (:i_handler, :after, :upto, :events, :now_us, :reason)
+ON CONFLICT (i_handler, upto_event, after_event) DO NOTHING;
+
 -- Out of its lane by an operator's wish; goes behind an earlier parked one of its entity.
 -- name: send_again
 INSERT INTO parked (i_handler, i_event, entity, entity_id, lane, attempts, due_us, parked_us, reason)

@@ -37,17 +37,21 @@ SELECT xid, pid, application, age_s FROM (
 -- name: furthest_cursor
 SELECT coalesce(max(position), 0) FROM lane_cursor;
 
+-- Evaluated in this order: the place in the server's log is from after the number was read.
 -- name: poll
-SELECT CASE WHEN is_called THEN last_value ELSE 0 END,
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END, last_value + log_cnt,
     (SELECT value FROM espf_meta WHERE name = 'config_version'),
     (SELECT value FROM espf_meta WHERE name = 'state_version'),
-    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)
+    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint),
+    CAST(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') AS bigint),
+    CAST(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') AS bigint)
 FROM event_i_event_seq;
 
 -- The snapshot is older than the mark: when it has nothing open below it, nothing is.
 -- name: mark_and_oldest
 SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint),
-    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint);
+    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint),
+    CAST(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') AS bigint);
 
 -- name: bucket
 SELECT tokens, tokens_us, grants,
@@ -63,7 +67,7 @@ RETURNING 1;
 -- name: cut_off
 SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user
-  AND application_name = ANY(CAST(:names AS text[]));
+  AND application_name = ANY(CAST(:names AS text[])) AND pid <> pg_backend_pid();
 
 -- Lanes that a transaction holds at this moment have an owner who lives.
 -- name: take_lanes
@@ -205,6 +209,14 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r (
     stopped_base_us bigint, coalesced bigint, reason text
 );
 
+-- What an operator had sent again before them waits behind them.
+-- name: wait_behind_all
+UPDATE parked AS p SET due_us = NULL
+FROM json_to_recordset(CAST(:rows AS json))
+    AS r (i_handler bigint, entity text, entity_id bigint, i_event bigint)
+WHERE p.i_handler = r.i_handler AND p.entity_id = r.entity_id AND p.entity = r.entity
+  AND p.i_event > r.i_event AND p.due_us IS NOT NULL AND p.in_progress = 0;
+
 -- No row: an operator skipped the event while its attempt was under way.
 -- name: repark_all
 UPDATE parked AS p SET attempts = r.attempts, probes = r.probes, in_progress = r.in_progress,
@@ -217,5 +229,18 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r (
 )
 WHERE p.i_handler = r.i_handler AND p.i_event = r.i_event;
 
--- name: settlement_fate
-SELECT pg_xact_status(CAST(CAST(:transaction AS text) AS xid8));
+-- Of an id that a crash took back, and nobody has yet, PostgreSQL says that it is in the future.
+-- name: settlement_open
+SELECT CASE
+    WHEN CAST(CAST(:transaction AS text) AS xid8) < pg_snapshot_xmax(pg_current_snapshot())
+    THEN pg_xact_status(CAST(CAST(:transaction AS text) AS xid8)) = 'in progress'
+    ELSE false END;
+
+-- name: attempt_stored
+SELECT EXISTS (
+    SELECT 1 FROM attempt WHERE i_handler = :i_handler AND i_event = :i_event
+        AND attempt = :attempt AND started_us = :started_us AND duration_us = :duration_us
+);
+
+-- name: parked_stored
+SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler AND i_event = :i_event);

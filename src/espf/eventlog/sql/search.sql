@@ -35,10 +35,13 @@ WHERE entity_id = :entity_id AND entity = :entity AND i_event BETWEEN :low AND :
 -- name: kinds_of_entity
 SELECT DISTINCT entity FROM event WHERE entity_id = :entity_id;
 
+-- The cursor is looked up for each event: a join may begin with the lanes, and read all 64 times.
 -- name: numbers_in_lanes
-SELECT e.i_event FROM event AS e
-JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
-WHERE e.i_event BETWEEN :low AND :high AND e.i_event > c.position;
+SELECT i_event FROM event
+WHERE i_event BETWEEN :low AND :high AND i_event > (
+    SELECT c.position FROM lane_cursor AS c
+    WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane
+  );
 
 -- name: numbers_attempted
 SELECT DISTINCT i_event FROM attempt
@@ -70,9 +73,10 @@ WHERE i_handler IN (:handlers[]) AND i_event IN (:numbers[]);
 -- name: waiting_near
 SELECT count(*) FROM (
     SELECT e.i_event FROM event AS e
-    JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
-    WHERE e.i_event > :low AND e.i_event <= :high AND e.i_event > c.position
-      AND e.event_type IN (:event_types[])
+    WHERE e.i_event > :low AND e.i_event <= :high AND e.event_type IN (:event_types[])
+      AND e.i_event > (
+        SELECT c.position FROM lane_cursor AS c
+        WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane)
       AND e.i_event NOT IN (
         SELECT a.i_event FROM attempt AS a
         WHERE a.i_handler = :i_handler AND a.status IN ('finished', 'failed', 'skipped')

@@ -106,6 +106,12 @@ SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in
     ) THEN NULL ELSE CAST(:due_us AS bigint) END,
     :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason;
 
+-- What an operator had sent again before it waits behind it.
+-- name: wait_behind
+UPDATE parked SET due_us = NULL
+WHERE i_handler = :i_handler AND entity_id = :entity_id AND entity = :entity AND i_event > :i_event
+  AND due_us IS NOT NULL AND in_progress = 0;
+
 -- No row: an operator skipped the event while its attempt was under way.
 -- name: repark
 UPDATE parked SET attempts = :attempts, probes = :probes, in_progress = :in_progress,

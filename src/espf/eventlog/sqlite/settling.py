@@ -127,6 +127,7 @@ def _change_parked(writer: sqlite3.Connection, settlement: Settlement) -> None:
         writer.execute(_SQL["activate_next"], bound)
     for row in settlement.park:
         writer.execute(_SQL["park"], _bound(row))
+        writer.execute(_SQL["wait_behind"], _bound(row))
     for row in settlement.repark:
         writer.execute(_SQL["repark"], _bound(row))
 

@@ -34,7 +34,8 @@ def sources_of(
         listed = Listed(walk, wanted.i_events)
         return listed, listed
     sources = [*_of_entity(walk, wanted)]
-    pairs = Merged(walk, [_of_handler(walk, view, wanted.statuses or _ALL) for view in views])
+    statuses = _ALL if wanted.statuses is None else wanted.statuses
+    pairs = Merged(walk, [_of_handler(walk, view, statuses) for view in views])
     if wanted.handler is not None or wanted.statuses is not None:
         sources.append(pairs)
     holding = holding_of(wanted)
@@ -95,7 +96,9 @@ def _in_lanes(walk: Walk, view: HandlerView, statuses: Sequence[StatusName]) -> 
     above = Stretch(view.lowest + 1, NO_END)
     bound: dict[str, object] = {"i_handler": view.i_handler}
     if "queued" in statuses:
-        yield Bounded(Scan(walk, holding, "numbers_in_lanes", bound), above)
+        between = Stretch(view.lowest + 1, view.highest)
+        yield Bounded(Scan(walk, holding, "numbers_in_lanes", bound), between)
+        yield Bounded(Scan(walk, holding), Stretch(view.highest + 1, NO_END))
     elif "retry" in statuses:
         # Tried while the breaker was open: such an event keeps its place in the lane.
         attempted = Indexed(walk, "numbers_attempted", {**bound, "status": "retry"})

@@ -1,0 +1,126 @@
+"""Both engines tell the same of the same changes, whatever they are, and refuse the same."""
+
+import sqlite3
+from collections import defaultdict
+from contextlib import ExitStack
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import registry_rig
+
+
+@pytest.fixture
+def rigs(tmp_path):
+    with ExitStack() as stack:
+        found = [
+            stack.enter_context(registry_rig.registry(tmp_path, engine))
+            for engine in registry_rig.ENGINES
+        ]
+        for rig in found:
+            registry_rig.populate(rig)
+        yield found
+
+
+def one_of(*values):
+    return st.sampled_from(values)
+
+
+money = one_of("0", "5", "-0.00001", "10", "99.99999", "100", "1234567.1")
+limit = money | st.just("NULL")
+dates = one_of("NULL", "'2026-01-02'", "'2026-12-31'")
+COLUMNS = {
+    "accounts": {
+        "blocked": one_of("'Y'", "'N'", "'X'"),
+        "bill_status": one_of("'O'", "'S'", "'I'", "'C'"),
+        "balance": money,
+        "credit_limit": limit,
+        "i_product": one_of("1", "2", "NULL", "9"),
+        "i_customer": one_of("1", "2", "9"),
+        "i_sim_card": one_of("1", "2", "3", "NULL", "9"),
+        "id": one_of("'100'", "'x'", "'ü\"\\'", "''"),
+        "activation_date": dates,
+        "expiration_date": dates,
+        "password": one_of("'a'", "'b'"),
+        "h323_password": one_of("'a'", "'b'"),
+        "billing_model": one_of("-1", "1", "2"),
+        "balance_control": one_of("'subordinate'", "'individual'"),
+        "firstname": one_of("'a'", "'b'"),
+        "i_account": one_of("i_account", "77"),
+    },
+    "customers": {
+        "name": one_of("'Ann'", "'Eve'"),
+        "balance": money,
+        "credit_limit": limit,
+        "blocked": one_of("'Y'", "'N'"),
+        "limited": one_of("'Y'", "'N'"),
+        "bill_status": one_of("'O'", "'S'", "'C'", "'D'", "'E'"),
+        "firstname": one_of("'a'", "'b'"),
+    },
+    "sim_cards": {
+        "ki": one_of("'a'", "'b'"),
+        "status": one_of("'available'", "'reserved'", "'used'", "'disposed'"),
+        "imsi": one_of("'123456'", "'001010000000001'"),
+        "iccid": one_of("NULL", "'12345678'"),
+        "i_customer": one_of("NULL", "1"),
+        "hlr_name": one_of("'a'", "'b'"),
+    },
+}
+KEYS = {"accounts": "i_account", "customers": "i_customer", "sim_cards": "i_sim_card"}
+NEW = one_of(
+    "INSERT INTO accounts (i_account, i_customer, id) VALUES (4, 1, 'new')",
+    "INSERT INTO accounts (i_account, i_customer, id, i_sim_card) VALUES (5, 2, 'card', 1)",
+    "INSERT INTO accounts (i_account, i_customer, id) VALUES (6, 1, 'a'), (7, 2, 'b')",
+    "INSERT INTO customers (i_customer, name) VALUES (3, 'Cid')",
+    "INSERT INTO sim_cards (i_sim_card, imsi, status) VALUES (4, '123456', 'reserved')",
+)
+
+
+@st.composite
+def changes(draw):
+    table = draw(one_of("accounts", "accounts", "customers", "sim_cards"))
+    where = draw(one_of(f"WHERE {KEYS[table]} = {{}}", f"WHERE {KEYS[table]} > {{}}", ""))
+    where = where.format(draw(st.integers(1, 4)))
+    if draw(st.integers(0, 5)) == 0:
+        return f"DELETE FROM {table} {where}"
+    names = draw(st.lists(st.sampled_from(sorted(COLUMNS[table])), min_size=1, max_size=4))
+    new = (f"{name} = {draw(COLUMNS[table][name])}" for name in dict.fromkeys(names))
+    return f"UPDATE {table} SET {', '.join(new)} {where}"
+
+
+def told(rig, statement):
+    """What the statement raised for each entity in order, or that it was refused."""
+    try:
+        rig.sql(statement)
+    except (sqlite3.IntegrityError, psycopg.IntegrityError):
+        return "refused"
+    found = defaultdict(list)
+    for event in rig.events():
+        found[event.entity, event.entity_id].append((event.event_type, event.variables, *event[4:]))
+    return found
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(statements=st.lists(changes() | NEW, min_size=1, max_size=15))
+def test_the_same_changes_raise_the_same_events_on_both_engines(rigs, statements):
+    for rig in rigs:
+        rig.script("DELETE FROM accounts; DELETE FROM sim_cards; DELETE FROM customers")
+        rig.script(
+            "INSERT INTO customers (i_customer, name, credit_limit)"
+            " VALUES (1, 'Ann', 100), (2, 'Bob', NULL);"
+            "INSERT INTO sim_cards (i_sim_card, imsi)"
+            " VALUES (1, '001010000000001'), (2, '001010000000002'), (3, '001010000000003');"
+            "INSERT INTO accounts (i_account, i_customer, id, i_product) VALUES (1, 1, '100', 1);"
+            "INSERT INTO accounts (i_account, i_customer, id, billing_model, balance)"
+            " VALUES (2, 1, '200', -1, 5);"
+            "INSERT INTO accounts (i_account, i_customer, id, i_sim_card, balance_control,"
+            " credit_limit) VALUES (3, 2, '300', 3, 'individual', 10)"
+        )
+        rig.events()
+    for statement in statements:
+        on_sqlite, on_postgres = (told(rig, statement) for rig in rigs)
+        assert on_postgres == on_sqlite, statement
