@@ -19,7 +19,7 @@ class Connection:
 
     def __init__(self, url: PostgresUrl, application: str) -> None:
         self._url = url
-        self._link = Link(url, application)
+        self._link = Link(url, application, partitioned=False)
 
     async def rows(self, asked: Question) -> list[tuple[Any, ...]]:
         """Run one statement; its rows. Raises StorageError."""
