@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from espf.handlers.contract.failures import NotNow, Unclear
 from espf.handlers.osmo_hlr.client import CtrlClient, CtrlError
@@ -196,6 +197,18 @@ async def test_without_a_server_the_refusal_is_for_everyone():
     with pytest.raises(NotNow, match=f"no connection to osmo-hlr at 127.0.0.1:{port}") as raised:
         await client.get("x")
     assert raised.value.refused
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_answers_are_matched_by_number_whatever_lies_between_and_however_they_are_cut,
+        test_a_set_without_an_answer_is_unclear_and_the_next_waits_until_it_is_through,
+        test_without_a_server_the_refusal_is_for_everyone,
+    ],
+)
+def test_it_is_the_same_on_the_engines_own_loop(scenario):
+    uvloop.run(scenario())
 
 
 # ---- the list of subscribers ----

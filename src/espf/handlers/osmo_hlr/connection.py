@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import socket
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from espf.handlers.osmo_hlr.frames import Frames, frame
 from espf.handlers.osmo_hlr.replies import NotCtrl, Reply, Verb, parse
@@ -115,8 +115,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, and have its far end watched."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one but in name
         sock = transport.get_extra_info("socket")
         for option, (level, value) in KEEPALIVE.items():
             sock.setsockopt(level, option, value)
