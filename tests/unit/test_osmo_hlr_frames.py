@@ -98,7 +98,7 @@ def test_an_entry_is_read_out_of_info_all():
         {"nam_ps": None},
         {"imsi": "001010000000002"},
         {"msisdn": "12x"},
-        {"aud2g__ki": "12"},
+        {"aud2g__ki": "none"},
         {"aud3g__k": None},
         {"aud3g__opc": "s" * 32},
     ],

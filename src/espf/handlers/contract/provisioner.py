@@ -198,4 +198,4 @@ class Provisioner(Generic[StateT]):
                 if rivals:
                     raise _NotLocked(rivals)
             steps += found
-        return sorted(steps, key=lambda step: step.phase)
+        return sorted(self.system.combined(steps), key=lambda step: step.phase)

@@ -109,6 +109,13 @@ class ExternalSystem(ABC, Generic[StateT]):
         Raises NotNow, Refused.
         """
 
+    def combined(self, steps: Sequence[Step]) -> Sequence[Step]:
+        """The steps of all identities that one event touches, where some of them are one call.
+
+        Such as a rename, which is planned as one identity that goes and one that comes. Pure.
+        """
+        return steps
+
     def list_all(self) -> AsyncIterator[tuple[str, StateT | None]] | None:
         """Everything that the system has, for audits: identity and state, or None to `read` it.
 

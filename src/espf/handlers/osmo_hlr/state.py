@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from espf.handlers.contract.failures import NotNow
 from espf.subscribers.secret import Secret
 
-_KEY = re.compile(r"[0-9A-Fa-f]{32}")
+_KEY = re.compile(r"[0-9A-Fa-f]{2,64}")
+"""Other algorithms than ours have keys of other lengths."""
 
 
 @dataclass(frozen=True, slots=True)
