@@ -9,7 +9,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV     ?= $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-all check lint format types layers fix bench bench-full docs serve lock clean faults
+.PHONY: help env demo test test-all audit faults check lint format types layers fix bench bench-full docs serve
+.PHONY: lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,9 @@ test: $(VENV)/.test  ## make the environment with what tests need, then run them
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: test check  ## tests, then everything that `check` checks
+
+audit: $(VENV)/.test  ## audit 10,000 subscribers on a real osmo-hlr, 1 % of them changed by hand
+	AUDIT_SUBSCRIBERS=10000 $(BIN)/python -m pytest -s tests/acceptance/test_osmo_hlr_audit.py $(ARGS)
 
 check: lint format types layers  ## lint, formatting, types, layers (make -k check shows all)
 

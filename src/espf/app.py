@@ -11,26 +11,20 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from espf.clock import Clock, SystemClock
 from espf.config import Config
 from espf.enginelock import engine_lock
-from espf.errors import ConfigError, StorageError
-from espf.eventlog.model import HandlerRow
 from espf.eventlog.operations import Operations
 from espf.eventlog.port import EventLog
 
 if TYPE_CHECKING:
-    from espf.engine.instance import Instance, StartHandler
+    from espf.engine.instance import Instance
     from espf.eventlog.housekeeping.model import Retention
     from espf.eventlog.model import InstanceRow
     from espf.eventlog.vitals import OpenTransaction
-    from espf.handlers.port import Handler
-    from espf.handlers.settings import HandlerSettings
-    from espf.secrets import SecretBox
 
 
 def open_log(config: Config, clock: Clock | None = None, token: str = "") -> EventLog:
@@ -49,57 +43,12 @@ def open_operations(config: Config, clock: Clock | None = None) -> Iterator[Oper
         yield operations
 
 
-def open_box(config: Config, *, claim: bool = True) -> "SecretBox":
-    """What encrypts, with the installation's key.
-
-    Unless `claim` is false, the first key to be used becomes the database's. Raises ConfigError for
-    another key than the database's, ConfigError or StorageError if there is none to be had.
-    """
-    from espf import keyring
-    from espf.eventlog.engines import open_register
-
-    with open_register(config.database) as register:
-        return keyring.open_box(config.database, register, config.key_environment, claim=claim)
-
-
-def check_key(config: Config) -> None:
-    """Raise ConfigError if the database is in use with a key that is not here."""
-    from espf import keyring
-    from espf.eventlog.engines import open_register
-
-    with open_register(config.database) as register:
-        keyring.check_key(config.database, register, config.key_environment)
-
-
 def open_django(config: Config) -> None:
     """Bring Django up on the database, for registry, users and console."""
     os.environ.update(config.environment)
     from espf.site.start import start
 
     start(config.database)
-
-
-def handler_starter(config: Config, clock: Clock) -> "StartHandler":
-    """What makes running handlers of this installation's rows."""
-    from espf.handlers.options import read_options
-    from espf.handlers.port import HandlerContext
-    from espf.handlers.sealing import unseal
-    from espf.handlers.types import handler_type
-
-    service_ip = None if config.service_ip is None else str(config.service_ip)
-    box = cache(lambda: open_box(config))
-
-    def start(row: HandlerRow, may_send: Callable[[], bool]) -> "tuple[Handler, HandlerSettings]":
-        kind = handler_type(row.type)
-        try:
-            options = unseal(row.options, box)
-        except StorageError as error:  # the engine retries those; this one needs the operator
-            raise ConfigError(f"Handler {row.name}: {error}") from error
-        settings = read_options(kind.settings, options, row.type)
-        context = HandlerContext(row.name, clock, service_ip, may_send)
-        return kind.start(settings, frozenset(row.subscriptions), context), settings
-
-    return start
 
 
 def myself(config: Config, clock: Clock) -> "InstanceRow":
@@ -169,19 +118,23 @@ async def run_instance(
     import structlog
 
     from espf.engine.instance import Instance
+    from espf.starting import check_key, handler_starter, open_current
 
     structlog.contextvars.bind_contextvars(instance=config.instance_name)
     clock = SystemClock()
     check_key(config)
     with engine_lock(config.database):
         me = myself(config, clock)
-        log = open_log(config, clock, me.token)
-        try:
+        async with AsyncExitStack() as opened:
+            log = open_log(config, clock, me.token)
+            opened.push_async_callback(log.close)
+            current = open_current(config, clock)
+            opened.push_async_callback(current.close)
             engine = Instance(
                 me,
                 log,
                 clock,
-                handler_starter(config, clock),
+                handler_starter(config, clock, current),
                 grace_s=config.grace_period_s,
                 lease_s=config.lease_s,
                 keep_house=housekeeping(config, clock),
@@ -195,8 +148,6 @@ async def run_instance(
                 await _run_loudly(engine, stop)
                 for task in others:
                     task.cancel()
-        finally:
-            await log.close()
 
 
 async def _watch(config: Config, engine: "Instance", clock: Clock) -> None:
@@ -304,6 +255,8 @@ def run_web(
     with_parent: bool = False,
 ) -> None:
     """Serve the web side on a listening socket until told to stop."""
+    from espf.starting import open_box
+
     open_box(config)  # logins are signed with the installation's key as well
     open_django(config)
     from django.conf import settings

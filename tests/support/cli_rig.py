@@ -68,7 +68,12 @@ class Installation:
         return b"".join(path.read_bytes() for path in files if path.exists())
 
     def run(
-        self, *words: str, given: str = "", preexec: Callable[[], None] | None = None, **more: str
+        self,
+        *words: str,
+        given: str = "",
+        preexec: Callable[[], None] | None = None,
+        limit_s: float = TIMEOUT_S,
+        **more: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
@@ -78,7 +83,7 @@ class Installation:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=limit_s,
             check=False,
             preexec_fn=preexec,
         )

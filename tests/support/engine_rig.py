@@ -49,7 +49,8 @@ class FakeClock:
 def make_database(path: Path) -> Path:
     """A fresh database file with the tables of the event log."""
     folder = resources.files("espf.schema").joinpath("migrations")
-    scripts = [folder.joinpath(f"{number}_sqlite.sql").read_text() for number in ("0001", "0002")]
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith("_sqlite.sql"))
+    scripts = [folder.joinpath(name).read_text() for name in files]
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.executescript("\n".join(scripts))

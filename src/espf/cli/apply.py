@@ -21,10 +21,11 @@ def apply(
 
     All of it is applied, or nothing. Handlers that FILE does not name stay as they are.
     """
-    from espf.app import open_box, open_operations
+    from espf.app import open_operations
     from espf.config import load_config, read_toml
     from espf.handlers.configuration import read_configuration
     from espf.handlers.differences import differences
+    from espf.starting import open_box
 
     config = load_config()
     document = read_toml(file)

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from espf import __version__
 from espf.cli.apply import apply
+from espf.cli.audit import audit
 from espf.cli.demo import demo
 from espf.cli.doctor import doctor
 from espf.cli.emit import emit
@@ -23,6 +24,7 @@ from espf.cli.migrate import first_start, migrate
 from espf.cli.output import warn
 from espf.cli.receiver import receiver
 from espf.cli.registry import registry_app
+from espf.cli.resync import resync
 from espf.cli.retention import retention_app
 from espf.cli.serve import instance, serve, web
 from espf.cli.tail import tail
@@ -67,6 +69,8 @@ app.command()(instance)
 app.command()(migrate)
 app.command("first-start", hidden=True)(first_start)
 app.command()(apply)
+handlers_app.command()(audit)
+handlers_app.command()(resync)
 app.add_typer(handlers_app, name="handlers")
 events_app.command()(tail)
 events_app.command()(emit)

@@ -1,7 +1,7 @@
 """Progress of what takes long, on a terminal only."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,41 @@ def import_progress(name: str) -> "Iterator[Progress | None]":
 
     def moved(report: "ImportReport", share: float) -> None:
         bar.update(task, completed=share, rows=report.rows, failed=report.failed_count)
+
+    with bar:
+        yield moved
+
+
+@contextmanager
+def subscriber_progress(
+    name: str, total: int, done: int = 0
+) -> Iterator[Callable[[int, int], None]]:
+    """Show how many subscribers are through; gives what is told their count, and of failures."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _failed: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn(escape(name)),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} not right"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("", total=total, completed=done, failed=0)
+
+    def moved(now_done: int, failed: int) -> None:
+        bar.update(task, completed=done + now_done, failed=failed)
 
     with bar:
         yield moved

@@ -82,6 +82,7 @@ class Connection(asyncio.Protocol):
         "_in_body",
         "_interim",
         "_keep",
+        "_kept",
         "_loop",
         "_max_body",
         "_outbox",
@@ -101,11 +102,15 @@ class Connection(asyncio.Protocol):
         "iteration",
     )
 
-    def __init__(self, owner: Owner, outbox: Outbox, place: str, max_body: int) -> None:
+    def __init__(
+        self, owner: Owner, outbox: Outbox, place: str, max_body: int, kept: int = KEPT_BODY
+    ) -> None:
+        """`kept`: bytes of an answer's body that are given; the rest is read and dropped."""
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._place = place
         self._max_body = max_body
+        self._kept = kept
         self._outbox = outbox
         self._waiter: asyncio.Future[Response] | None = None
         self._request: bytes | None = None
@@ -246,8 +251,8 @@ class Connection(asyncio.Protocol):
         """Keep the beginning, count the rest."""
         if self._complete:
             return
-        if self._body_bytes < KEPT_BODY:
-            self._body.append(body[: KEPT_BODY - self._body_bytes])
+        if self._body_bytes < self._kept:
+            self._body.append(body[: self._kept - self._body_bytes])
         self._body_bytes += len(body)
         if self._body_bytes > self._max_body:
             self._failure = f"a body longer than {self._max_body} bytes"
@@ -321,7 +326,7 @@ class Connection(asyncio.Protocol):
     def _response(self) -> Response:
         status = self._status
         retry_after = None if status == 200 else header(self._head, self._interim, b"retry-after")
-        truncated = self._body_bytes > KEPT_BODY
+        truncated = self._body_bytes > self._kept
         return Response(status, b"".join(self._body), truncated, retry_after)
 
     def _broken(self, error: BaseException | None = None) -> DeliveryError:

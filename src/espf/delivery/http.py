@@ -154,7 +154,11 @@ class HttpClient:
             found.abort()
             return await self._open(left_s, new=new)
         connection = Connection(
-            self._pool, self._outbox, self._target.place, self._options.max_answer_bytes
+            self._pool,
+            self._outbox,
+            self._target.place,
+            self._options.max_answer_bytes,
+            self._options.kept_answer_bytes,
         )
         try:
             await self._dialer.open(connection, left_s)

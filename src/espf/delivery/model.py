@@ -9,7 +9,7 @@ from espf.delivery.tls import TlsOptions
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 KEPT_BODY = 4096
-"""Bytes of an answer's body that are kept; the rest is read and dropped (domain, 2.5)."""
+"""Bytes of an answer's body that are kept unless told; the rest is dropped (domain, 2.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class ClientOptions:
     max_connections: int = 64
     max_answer_bytes: int = 1024 * 1024
     """A longer body is a BrokenAnswer."""
+    kept_answer_bytes: int = KEPT_BODY
+    """How much of a body is given; for who only logs answers, their beginning will do."""
     idle_timeout_s: float = 60.0
     """Seconds after which an unused connection is closed."""
 
@@ -80,7 +82,7 @@ class Response(NamedTuple):
 
     status: int
     body: bytes
-    """The first 4,096 bytes."""
+    """Its beginning: `kept_answer_bytes` of it."""
     truncated: bool
     """Whether there was more."""
     retry_after: str | None

@@ -5,6 +5,7 @@ under the same names. A list is written `IN (:name[])`.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib import resources
 
@@ -25,10 +26,15 @@ def statements(dialect: EngineName) -> dict[str, str]:
 @cache
 def as_written(dialect: EngineName) -> dict[str, str]:
     """The same with `:name` for parameters."""
+    return read_files("espf.eventlog", [file or dialect for file in FILES])
+
+
+def read_files(package: str, files: Iterable[str]) -> dict[str, str]:
+    """Statements of `sql/FILE.sql` of a package, by name and as they are written."""
     found: dict[str, str] = {}
-    folder = resources.files("espf.eventlog").joinpath("sql")
-    for file in FILES:
-        for part in folder.joinpath(f"{file or dialect}.sql").read_text().split("-- name: ")[1:]:
+    folder = resources.files(package).joinpath("sql")
+    for file in files:
+        for part in folder.joinpath(f"{file}.sql").read_text().split("-- name: ")[1:]:
             name, _, text = part.partition("\n")
             lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
             found[name.strip()] = "\n".join(lines).strip().rstrip(";")

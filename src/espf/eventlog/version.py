@@ -2,7 +2,7 @@
 
 from espf.errors import StorageError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def check_version(found: int | None, place: str) -> None:

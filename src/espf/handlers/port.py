@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 from espf.clock import Clock
 from espf.events.model import Event
 from espf.handlers.settings import HandlerSettings
+from espf.subscribers.port import SubscriberSource
+from espf.subscribers.steps import StepMemory
 
 
 class Delivered(NamedTuple):
@@ -103,6 +105,10 @@ class HandlerContext:
     """Source address of the requests, or None for the system's choice."""
     may_send: Callable[[], bool] = always
     """To be asked right before a request leaves, if time may have passed since `deliver` began."""
+    subscribers: SubscriberSource | None = None
+    """Accounts as they are now, for handlers that send state rather than events."""
+    memory: StepMemory | None = None
+    """What the far side was given, for handlers of systems that cannot be asked."""
 
 
 class Handler(Protocol):
@@ -111,9 +117,10 @@ class Handler(Protocol):
     def screen(self, event: Event) -> Skipped | None:
         """Say that nothing is to be sent for this event, or None to have it delivered."""
 
-    async def deliver(self, event: Event, attempt: Attempt) -> Outcome:
+    async def deliver(self, event: Event, attempt: Attempt) -> Outcome | Skipped:
         """Take one event to the system. Raises nothing but cancellation; a failure is an Outcome.
 
+        Skipped is for an event that turns out to concern the system in nothing: no call was made.
         A bug that raises all the same ends the attempt as Unknown and is logged with its traceback.
         """
 

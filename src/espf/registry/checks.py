@@ -6,9 +6,9 @@ for any writer is a constraint or a trigger; these say it earlier and better.
 
 from espf.errors import RegistryError
 from espf.registry.models import Account, Customer, Product, SimCard
-from espf.registry.status import CREDIT, DEBIT
 from espf.registry.tables import table
 from espf.registry.values import Value
+from espf.subscribers.status import CREDIT, DEBIT
 
 Values = dict[str, Value]
 _BLANK: Values = {"billing_model": CREDIT, "activation_date": None, "expiration_date": None}

@@ -12,8 +12,8 @@ from espf.registry.lookup import find
 from espf.registry.models import Account, Customer
 from espf.registry.records import record
 from espf.registry.services import Record
-from espf.registry.status import CREDIT, DEBIT, VOUCHER
 from espf.registry.storage import one_change
+from espf.subscribers.status import CREDIT, DEBIT, VOUCHER
 
 
 def topup(entity: str, key: str | int, amount: object) -> Record:

@@ -7,7 +7,7 @@ from django.db.models import Model
 
 from espf.clock import Clock, SystemClock
 from espf.registry.models import Account, Customer, Environment, Product, SimCard
-from espf.registry.status import (
+from espf.subscribers.status import (
     AccountState,
     CustomerState,
     account_funds,

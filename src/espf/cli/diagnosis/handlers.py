@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from espf.app import open_box
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.cli.output import when
 from espf.clock import SystemClock
@@ -13,12 +12,12 @@ from espf.config import Config
 from espf.delivery.address import Address, Network, resolve
 from espf.delivery.errors import AddressRefused
 from espf.errors import ConfigError, HandlerError, StorageError
+from espf.eventlog.model import HandlerRow
 from espf.eventlog.operations import HandlerHealth
-from espf.handlers.options import read_options
-from espf.handlers.port import HandlerContext
-from espf.handlers.sealing import unseal
+from espf.handlers.port import always
 from espf.handlers.settings import HandlerSettings
 from espf.handlers.types import handler_type
+from espf.starting import handler_starter, open_current
 
 CONNECT_S = 2.0
 OLD_US = 3_600_000_000
@@ -45,8 +44,7 @@ def _check(config: Config, one: HandlerHealth, now_us: int) -> Iterator[Finding]
         yield warn(name, "It is disabled.", f"`espf handlers enable {row.name}` enables it.")
         return
     try:
-        settings = _settings(config, one)
-        asyncio.run(_start(settings, one))
+        settings = asyncio.run(_start(config, row))
     except (ConfigError, HandlerError, StorageError) as error:
         yield wrong(name, str(error), "Mend the file and run `espf apply` again.")
     else:
@@ -56,18 +54,16 @@ def _check(config: Config, one: HandlerHealth, now_us: int) -> Iterator[Finding]
     yield from _of_state(name, one, now_us)
 
 
-def _settings(config: Config, one: HandlerHealth) -> HandlerSettings:
-    row = one.handler
-    kind = handler_type(row.type)
-    options = unseal(row.options, lambda: open_box(config, claim=False))
-    return read_options(kind.settings, options, row.type)
-
-
-async def _start(settings: HandlerSettings, one: HandlerHealth) -> None:
+async def _start(config: Config, row: HandlerRow) -> HandlerSettings:
     """Make the handler as the engine would: its files must be there and usable."""
-    row = one.handler
-    context = HandlerContext(row.name, SystemClock())
-    await handler_type(row.type).start(settings, frozenset(row.subscriptions), context).close()
+    clock = SystemClock()
+    current = open_current(config, clock)
+    try:
+        handler, settings = handler_starter(config, clock, current, claim=False)(row, always)
+        await handler.close()
+    finally:
+        await current.close()
+    return settings
 
 
 def _of_settings(name: str, type_name: str, settings: HandlerSettings) -> Iterator[Finding]:

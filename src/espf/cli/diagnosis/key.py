@@ -2,11 +2,11 @@
 
 import stat
 
-from espf.app import check_key as check_fingerprint
 from espf.cli.diagnosis.finding import Finding, ok, warn, wrong
 from espf.config import Config
 from espf.errors import ConfigError, StorageError
 from espf.secrets import KEY_VARIABLE, key_file
+from espf.starting import check_key as check_fingerprint
 
 
 def check_key(config: Config) -> Finding:

@@ -32,7 +32,9 @@ class Link:
     Everything raises psycopg's errors; whatever fails drops the connection.
     """
 
-    def __init__(self, url: PostgresUrl, application: str) -> None:
+    def __init__(self, url: PostgresUrl, application: str, *, partitioned: bool = True) -> None:
+        """`partitioned`: it asks for partitioned tables, of which each plan is made anew."""
+        self._partitioned = partitioned
         self.turn = asyncio.Lock()
         self._url = url
         self._application = application
@@ -54,8 +56,8 @@ class Link:
         # By its name an instance's connection is known to the others, whatever the address says.
         given = settings(self._url, self._application)
         given["application_name"] = self._application
-        # A plan for any parameters would lock, and look at, every partition.
-        given["options"] = f"{given.get('options', '')} -c plan_cache_mode=force_custom_plan"
+        if self._partitioned:  # a plan for any parameters would lock, and look at, all of them
+            given["options"] = f"{given.get('options', '')} -c plan_cache_mode=force_custom_plan"
         async with asyncio.timeout(ANSWER_S):
             connection = await psycopg.AsyncConnection.connect(
                 self._url.conninfo,

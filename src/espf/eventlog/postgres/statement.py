@@ -39,6 +39,11 @@ def as_text(value: object) -> bytes | None:
 @cache
 def statement(name: str) -> Statement:
     """The statement of that name."""
+    return numbered(name, as_written("postgres")[name])
+
+
+def numbered(name: str, written: str) -> Statement:
+    """A statement with `:name` parameters, to be prepared under this name."""
     names: list[str] = []
 
     def number(match: re.Match[str]) -> str:
@@ -46,7 +51,7 @@ def statement(name: str) -> Statement:
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = _PARAMETER.sub(number, as_written("postgres")[name])
+    text = _PARAMETER.sub(number, written)
     return Statement(name.encode(), text.encode(), tuple(names))
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from espf.registry.status import (
+from espf.subscribers.status import (
     ALIAS,
     DEBIT,
     AccountState,

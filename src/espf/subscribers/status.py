@@ -2,6 +2,7 @@
 
 Precedence: termination, export, blocks, suspension, dates, funds, limits, active; within each the
 account's own before the customer's. Names are the handbook's, as far as the fields allow them now.
+The rule is written here once: the registry shows the first reason, handlers bar service for any.
 """
 
 from collections.abc import Iterable
@@ -60,8 +61,16 @@ def account_funds(account: AccountState, customer: CustomerState) -> Decimal | N
 
 def account_status(account: AccountState, customer: CustomerState, today: date) -> str:
     """The one status shown for an account."""
+    return next(iter(reasons(account, customer, today)), "active")
+
+
+def reasons(account: AccountState, customer: CustomerState, today: date) -> list[str]:
+    """Every status but `active` that holds for an account, the strongest first.
+
+    For each of them service must be off; only `closed` means that the account is gone for good.
+    """
     active, expires = account.activation_date, account.expiration_date
-    return _first(
+    return _holding(
         [
             (account.bill_status == "C" or customer.bill_status == "C", "closed"),
             (customer.bill_status == "D", "customer_provisionally_terminated"),
@@ -82,7 +91,7 @@ def account_status(account: AccountState, customer: CustomerState, today: date) 
 def customer_status(customer: CustomerState) -> str:
     """The one status shown for a customer."""
     funds = customer_funds(customer)
-    return _first(
+    holding = _holding(
         [
             (customer.bill_status == "C", "closed"),
             (customer.bill_status == "D", "provisionally_terminated"),
@@ -93,6 +102,7 @@ def customer_status(customer: CustomerState) -> str:
             (customer.limited == "Y", "limited"),
         ]
     )
+    return next(iter(holding), "active")
 
 
 def _funds(account: AccountState, customer: CustomerState) -> list[tuple[bool, str]]:
@@ -105,5 +115,5 @@ def _funds(account: AccountState, customer: CustomerState) -> list[tuple[bool, s
     return [(True, "credit_exceeded" if own else "customer_has_no_available_funds")]
 
 
-def _first(reasons: Iterable[tuple[bool, str]]) -> str:
-    return next((name for holds, name in reasons if holds), "active")
+def _holding(found: Iterable[tuple[bool, str]]) -> list[str]:
+    return [name for holds, name in found if holds]

@@ -1,0 +1,27 @@
+"""Whom an event is about: an account, and the names that it mentions."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from espf.events.model import Event
+from espf.events.payload import own_variables
+
+_NAMES = {
+    "imsi": ("prev_imsi", "imsi", "curr_imsi"),
+    "id": ("prev_id", "id", "curr_id"),
+}
+
+
+def account_in(event: Event) -> int | None:
+    """The account that the event concerns. Raises PayloadError for broken variables."""
+    if event.entity == "account":
+        return event.entity_id
+    found = own_variables(event).get("i_account")
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def named_in(event: Event, kind: Literal["imsi", "id"]) -> Sequence[str]:
+    """IMSIs or ids in the event's variables, each once. Raises PayloadError for broken ones."""
+    variables = own_variables(event)
+    found = (variables.get(name) for name in _NAMES[kind])
+    return list(dict.fromkeys(text for text in found if isinstance(text, str) and text))

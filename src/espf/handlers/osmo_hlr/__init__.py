@@ -1,0 +1,1 @@
+"""OsmoHLR: keeps subscribers of osmo-hlr as the registry has them, over its control interface."""

@@ -1,0 +1,1 @@
+"""YateHSS: subscribers on a Yate HSS/HLR, over its JSON API (domain, 6.2)."""

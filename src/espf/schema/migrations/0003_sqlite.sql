@@ -1,0 +1,23 @@
+-- Handlers that carry state (espf/handlers/contract).
+
+-- What a far side that cannot be read was given: of each part a keyed digest, never the text.
+CREATE TABLE provisioning_step (
+    i_handler integer NOT NULL REFERENCES handler ON DELETE CASCADE,
+    identity text NOT NULL,         -- on the far side: an IMSI, a user name
+    part text NOT NULL,             -- card, subscriber, …: the handler's own words
+    digest text NOT NULL,
+    PRIMARY KEY (i_handler, identity, part)
+) WITHOUT ROWID;
+
+-- How far a resync came, so that one that was stopped goes on.
+CREATE TABLE resync_mark (
+    i_handler integer NOT NULL REFERENCES handler ON DELETE CASCADE,
+    scope text NOT NULL,            -- all, or product N
+    i_account integer NOT NULL,     -- accounts up to this one are through
+    done integer NOT NULL,
+    failed integer NOT NULL,
+    started_us integer NOT NULL,
+    PRIMARY KEY (i_handler, scope)
+) WITHOUT ROWID;
+
+UPDATE espf_meta SET value = 3 WHERE name = 'schema_version';

@@ -1,0 +1,50 @@
+-- Subscribers as they are now. `subscriber` is the beginning of a statement, `of_…` are its ends.
+-- Money and dates travel as text: the engines give them in types of their own.
+
+-- name: subscriber
+SELECT a.i_env, a.i_account, a.i_customer, a.i_product, a.id, a.role, p.name,
+    CAST(a.activation_date AS text), CAST(a.expiration_date AS text), a.password, a.h323_password,
+    s.i_sim_card, s.imsi, s.iccid, s.amf, s.hlr_name,
+    s.ki, s.opc, s.pin, s.puk1, s.puk2, s.activation_code,
+    a.bill_status, a.blocked, a.billing_model, a.balance_control,
+    CAST(a.balance AS text), CAST(a.credit_limit AS text),
+    c.bill_status, c.blocked, c.limited, CAST(c.balance AS text), CAST(c.credit_limit AS text)
+FROM accounts a
+JOIN customers c ON c.i_customer = a.i_customer
+LEFT JOIN products p ON p.i_product = a.i_product
+LEFT JOIN sim_cards s ON s.i_sim_card = a.i_sim_card;
+
+-- name: of_account
+WHERE a.i_account = :i_account;
+
+-- The unique keys begin with the environment, of which there are few: one look into each. A CROSS
+-- JOIN keeps SQLite from turning that round.
+-- name: of_imsi
+WHERE a.i_sim_card IN (
+    SELECT x.i_sim_card FROM environments e CROSS JOIN sim_cards x
+    WHERE x.i_env = e.i_env AND x.imsi = :imsi
+)
+ORDER BY a.i_account;
+
+-- name: of_id
+WHERE a.i_account IN (
+    SELECT x.i_account FROM environments e CROSS JOIN accounts x
+    WHERE x.i_env = e.i_env AND x.id = :id
+)
+ORDER BY a.i_account;
+
+-- name: of_page
+WHERE a.i_account > :after ORDER BY a.i_account LIMIT :limit;
+
+-- name: of_page_of_product
+WHERE a.i_account > :after AND a.i_product = :i_product ORDER BY a.i_account LIMIT :limit;
+
+-- name: has_card
+SELECT 1 FROM environments e CROSS JOIN sim_cards x
+WHERE x.i_env = e.i_env AND x.imsi = :imsi LIMIT 1;
+
+-- name: count_all
+SELECT COUNT(*) FROM accounts;
+
+-- name: count_of_product
+SELECT COUNT(*) FROM accounts WHERE i_product = :i_product;
