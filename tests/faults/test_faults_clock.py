@@ -9,10 +9,11 @@ from random import Random
 
 import pytest
 
-from espf.app import handler_starter, myself, open_log
+from espf.app import myself, open_log
 from espf.clock import SystemClock
 from espf.config import Config
 from espf.engine.instance import Instance
+from espf.starting import handler_starter, open_current
 from fault_fleet import LEASE_S
 from fault_world import WITHIN_S, World, times
 
@@ -40,12 +41,15 @@ async def running(world: World, name: str, clock: JumpingClock) -> AsyncIterator
     config = Config(database_url=world.database.address, instance_name=name)
     me = myself(config, clock)
     log = open_log(config, clock, me.token)
-    engine = Instance(me, log, clock, handler_starter(config, clock), lease_s=LEASE_S)
+    current = open_current(config, clock)
+    starter = handler_starter(config, clock, current)
+    engine = Instance(me, log, clock, starter, lease_s=LEASE_S)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(engine.run(stop))
         yield
         stop.set()
+    await current.close()
     await log.close()
 
 

@@ -154,8 +154,12 @@ class World:
 def fleet_of(world: World, folder: Path, count: int = 3) -> Iterator[EngineFleet]:
     """Instances that all reach the database directly."""
     with EngineFleet([world.database.address] * count, folder) as fleet:
-        world.until(lambda: all(e.said("instance.started") for e in fleet.engines), "all run")
+        all_running(world, fleet)
         yield fleet
+
+
+def all_running(world: World, fleet: EngineFleet) -> None:
+    world.until(lambda: all(e.said("instance.started") for e in fleet.engines), "all run")
 
 
 @contextmanager

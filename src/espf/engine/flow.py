@@ -253,12 +253,17 @@ class Flow:
             self.answer.clear()
             await self.answer.wait()
 
-    def clock_jumped(self, by_us: int) -> None:
+    def clock_jumped(self, by_us: int, since_us: int) -> None:
         """The wall clock was set: what is in memory keeps its distance to now."""
+        now_us = self.clock.now_us()
+
+        def is_old(noted_us: int | None) -> bool:
+            return bool(noted_us) and not since_us <= (noted_us or 0) <= now_us
+
         for item in self.window.items():
-            if item.first_attempt_us is not None:
+            if item.first_attempt_us is not None and is_old(item.first_attempt_us):
                 item.first_attempt_us += by_us
-            if item.started_us:
+            if is_old(item.started_us):
                 item.started_us += by_us
         if self.breaker.since_us is not None:
             self.breaker.since_us += by_us

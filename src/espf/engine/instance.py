@@ -39,6 +39,7 @@ Raises ConfigError or HandlerError.
 """
 DEFAULT_LEASE_S = 6.0
 CLOCK_JUMP_US = 1_000_000
+SLACK_US = 100_000
 """The wall clock is taken to be set when it moves this much between two looks at it."""
 
 _log = structlog.get_logger("espf.engine")
@@ -101,6 +102,7 @@ class Instance:
         self._try_again_s = math.inf
         self._standing = Standing(0, -1, -1)
         self._horizon = 0
+        self._watched_s = clock.monotonic()
         self._offset_us: int | None = None
         self._moved = True
         """Something was committed that was not followed yet."""
@@ -168,13 +170,20 @@ class Instance:
 
     async def _follow_clock(self) -> None:
         """Notice when somebody sets the wall clock: due times and ages are told by it."""
-        offset_us = self._clock.now_us() - int(self._clock.monotonic() * 1_000_000)
+        now_s = self._clock.monotonic()
+        offset_us = self._clock.now_us() - int(now_s * 1_000_000)
         jumped_us, self._offset_us = offset_us - (self._offset_us or offset_us), offset_us
+        unwatched_us, self._watched_s = int((now_s - self._watched_s) * 1_000_000), now_s
         if abs(jumped_us) < CLOCK_JUMP_US:
             return
         _log.warning("clock.jumped", by_s=round(jumped_us / 1_000_000, 1))
+        since_us = self._clock.now_us() - min(unwatched_us + SLACK_US, abs(jumped_us) // 2)
+        await self._settler.alone(lambda: self._move_times(jumped_us, since_us))
+
+    async def _move_times(self, by_us: int, since_us: int) -> None:
         for runner in list(self._runners.values()):
-            await until_stored("moving times", lambda r=runner: r.clock_jumped(jumped_us))  # type: ignore[misc]
+            move = partial(runner.clock_jumped, by_us, since_us)
+            await until_stored("moving times", move)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         self._moved = False

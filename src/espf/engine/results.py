@@ -138,7 +138,9 @@ def _try_again(
     if item.probe and not item.parked and runner.flow.breaker.is_open:
         part.again.append(item)
         return
-    _park(runner, item, settlement, due_us=ended_us + delay_us, reason=outcome.reason)
+    # From now: if the clock was set since the attempt began, its end is told by the old one.
+    due_us = settlement.now_us + delay_us
+    _park(runner, item, settlement, due_us=due_us, reason=outcome.reason)
     part.parked.append(item)
     for follower in runner.flow.window.waiting(item.key):
         _park_behind(runner, follower, settlement, part)

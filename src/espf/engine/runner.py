@@ -101,10 +101,15 @@ class Runner:
         except TimeoutError:
             flow.log.warning("handler.stopped_in_flight", open=flow.in_flight)
 
-    async def clock_jumped(self, by_us: int) -> None:
-        """Nothing is due earlier or later, nor given up, because somebody set the clock."""
-        await self._log.shift_clock(self.row.i_handler, self.flow.window.own, by_us)
-        self.flow.clock_jumped(by_us)
+    async def clock_jumped(self, by_us: int, since_us: int) -> None:
+        """Nothing is due earlier or later, nor given up, because somebody set the clock.
+
+        What was noted since `since_us` was so by the new clock.
+        """
+        now_us = self.flow.clock.now_us()
+        lanes = self.flow.window.own
+        await self._log.shift_clock(self.row.i_handler, lanes, by_us, since_us, now_us)
+        self.flow.clock_jumped(by_us, since_us)
         self._feeder.clock_jumped()
 
     def drop_results(self) -> None:

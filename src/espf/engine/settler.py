@@ -5,7 +5,7 @@ settlements the settler leaves the writer alone for a moment, so that others get
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from espf.clock import Clock
 from espf.engine.meters import Meters
@@ -57,6 +57,11 @@ class Settler:
             await asyncio.sleep(self._gather_s)
             self._waiting.clear()
             await self.flush()
+
+    async def alone(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something while no result is on its way to the database."""
+        async with self._settling:
+            await work()
 
     async def flush(self) -> None:
         """Commit what waits now and let its followers go."""

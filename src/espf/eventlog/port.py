@@ -98,8 +98,13 @@ class EventLog(Protocol):
     ) -> DueEvents:
         """Parked events whose time has come, oldest first; `early`: those still waiting, too."""
 
-    async def shift_clock(self, i_handler: int, lanes: Collection[int], by_us: int) -> None:
-        """The clock jumped: what is parked in these lanes keeps its distance to now."""
+    async def shift_clock(
+        self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
+    ) -> None:
+        """The clock jumped: what is parked in these lanes keeps its distance to now.
+
+        What was parked between `since_us` and `now_us` was so by the new clock, and stays.
+        """
 
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""

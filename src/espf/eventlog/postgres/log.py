@@ -165,9 +165,12 @@ class PostgresEventLog:
         async with self._on(self._reader) as link:
             return await reading.due(link, i_handler, now_us, upto_us, limit, exclude, lanes)
 
-    async def shift_clock(self, i_handler: int, lanes: Collection[int], by_us: int) -> None:
+    async def shift_clock(
+        self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
+    ) -> None:
         """What is parked in these lanes keeps its distance to now."""
         bound = {"i_handler": i_handler, "lanes": reading.listed(lanes), "by_us": by_us}
+        bound |= {"since_us": since_us, "now_us": now_us}
         async with self._on(self._writer) as link:
             await link.fetch(statement("shift_clock"), bound)
 

@@ -95,7 +95,7 @@ WHERE i_handler = :i_handler AND in_progress = 1
 -- name: shift_clock
 UPDATE parked SET due_us = due_us + :by_us, first_attempt_us = first_attempt_us + :by_us,
     parked_us = parked_us + :by_us
-WHERE i_handler = :i_handler
+WHERE i_handler = :i_handler AND NOT parked_us BETWEEN :since_us AND :now_us
   AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])));
 
 -- name: renew_lanes

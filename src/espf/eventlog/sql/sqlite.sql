@@ -56,7 +56,8 @@ WHERE i_handler = :i_handler AND in_progress = 1
 -- name: shift_clock
 UPDATE parked SET due_us = due_us + :by_us, first_attempt_us = first_attempt_us + :by_us,
     parked_us = parked_us + :by_us
-WHERE i_handler = :i_handler AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)));
+WHERE i_handler = :i_handler AND NOT parked_us BETWEEN :since_us AND :now_us
+  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)));
 
 -- name: renew_lanes
 UPDATE lane_cursor SET renewals = renewals + 1 WHERE owner = :owner AND bulk = 0

@@ -139,10 +139,13 @@ class SqliteEventLog:
             lambda r: reading.due(r, i_handler, now_us, upto_us, limit, left_out, given)
         )
 
-    async def shift_clock(self, i_handler: int, lanes: Collection[int], by_us: int) -> None:
+    async def shift_clock(
+        self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
+    ) -> None:
         """What is parked in these lanes keeps its distance to now."""
-        given = _listed(lanes)
-        await self._writer.run(lambda w: settling.shift_clock(w, i_handler, given, by_us))
+        bound: dict[str, object] = {"i_handler": i_handler, "lanes": _listed(lanes), "by_us": by_us}
+        bound |= {"since_us": since_us, "now_us": now_us}
+        await self._writer.run(lambda w: settling.shift_clock(w, bound))
 
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""

@@ -74,9 +74,8 @@ def leave(writer: sqlite3.Connection, token: str) -> None:
     writer.execute(_SQL["forget_instance"], {"token": token})
 
 
-def shift_clock(writer: sqlite3.Connection, i_handler: int, lanes: str | None, by_us: int) -> None:
+def shift_clock(writer: sqlite3.Connection, bound: dict[str, object]) -> None:
     """Move the times of what is parked."""
-    bound = {"i_handler": i_handler, "lanes": lanes, "by_us": by_us}
     writer.execute(_SQL["shift_clock"], bound)
 
 
