@@ -8,7 +8,7 @@ import pytest
 from fault_verdict import HEAD, VERDICTS
 from fault_world import WHOLE, World, postgres_database, sqlite_database, world_on
 
-# A cut with a reset or in the middle of a commit fails now and then, and it is not known yet whether
+# A cut with a reset, or in the middle of a commit, fails now and then; it is not known yet whether
 # the fault or its test is at fault: until then `make faults` has it, and `make test` has not.
 collect_ignore = [] if WHOLE else ["test_faults_network.py"]
 
