@@ -8,7 +8,7 @@ import pytest
 from fault_verdict import HEAD, VERDICTS
 from fault_world import WHOLE, World, postgres_database, sqlite_database, world_on
 
-# A cut with a reset, or in the middle of a commit, and a clock that jumps on SQLite fail now and then
+# A cut with a reset, or in the middle of a commit, and a clock that jumps on SQLite fail at times
 # on a busy machine; it is not known yet whether the fault or its test is at fault: until then
 # `make faults` has them, and `make test` has not.
 collect_ignore = [] if WHOLE else ["test_faults_network.py", "test_faults_clock.py"]
