@@ -9,7 +9,8 @@ import structlog
 
 from engine_rig import COALESCED, PLAIN, FarSide, handler_change
 from espf.eventlog.operations import EventFilter
-from espf.handlers.port import Delivered, Rejected, Unknown
+from espf.events.model import Event
+from espf.handlers.port import Attempt, Delivered, Outcome, Rejected, Unknown
 from sim_engine import BUSY, QUICK, REFUSED, SimEngine, ever, sim_engine, with_gate
 
 
@@ -381,3 +382,27 @@ def test_results_that_are_stored_after_the_lanes_were_lost_change_nothing(
     engine.run_until(lambda: engine.log.settle_fails == 1)
     engine.instance._lanes_lost(engine.runner().row.i_handler)
     engine.run_until(lambda: len(engine.statuses()) == 3, 10)
+
+
+def test_a_handler_that_is_dropped_while_it_gives_lanes_up_takes_no_others_results_along(
+    tmp_path: Path,
+) -> None:
+    """What it settles on the way are the results of all handlers."""
+    changes = [handler_change(name, **QUICK) for name in ("crm", "hss")]
+    with sim_engine(tmp_path, *changes) as engine:
+        engine.append((1, PLAIN))
+        engine.run_until(lambda: len(engine.statuses("hss")) == len(engine.statuses("crm")) == 1)
+        leaving = engine.runner("crm").row.i_handler
+
+        def answer(event: Event, _attempt: Attempt) -> Outcome:
+            engine.log.settle_fails = 2
+            engine.loop.call_soon(engine.instance._hand_over, leaving, [5])
+            return Delivered("", 200)
+
+        engine.operations.set_paused("crm", True)
+        engine.run_for(0.1)
+        engine.far["hss"].answer = answer
+        engine.append((2, PLAIN))
+        engine.run_until(lambda: len(engine.far["hss"].sent) == 2 and engine.log.settle_fails < 2)
+        engine.instance._lanes_lost(leaving)
+        engine.run_until(lambda: len(engine.statuses("hss")) == 2, 10)

@@ -33,13 +33,15 @@ class Verdict:
     repeats: int
     strangers: int
     """Repeats under another number, and requests for events that were never committed."""
+    examples: tuple[tuple[str, int, int, int], ...]
+    """Of what is lost: handler, i_event, how often it was accepted, how often recorded."""
     recovery_s: float
     """Longest time from a fault's end until all was delivered that had been written by then."""
 
     def holds(self, within_s: float) -> None:
         """Fail unless nothing was lost or reordered, and all was well within that time."""
         print(self.line)
-        assert self.lost == 0, f"{self.fault}: {self.lost} of {self.sent} lost"
+        assert self.lost == 0, f"{self.fault}: {self.lost} of {self.sent} lost {self.examples}"
         assert self.disordered == 0, f"{self.fault}: {self.disordered} out of order"
         assert self.twice == 0, f"{self.fault}: {self.twice} recorded more than once"
         assert self.strangers == 0, f"{self.fault}: {self.strangers} requests of no event"
@@ -73,15 +75,17 @@ def judge(
     """Compare what was committed (`events`: number → account) with what arrived."""
     wanted = {(handler, i_event) for handler in handlers for i_event in events}
     accepted = Counter((one.handler, one.i_event) for one in arrivals if one.accepted)
+    lost = [pair for pair in sorted(wanted) if not accepted[pair] or not finished.get(pair)]
     made = Verdict(
         fault,
         tried,
         sent=len(wanted),
-        lost=sum(not accepted[pair] or not finished.get(pair) for pair in wanted),
+        lost=len(lost),
         disordered=_disordered(arrivals),
         twice=sum(count > 1 for count in finished.values()),
         repeats=sum(accepted.values()) - len(accepted),
         strangers=_strangers(arrivals, events),
+        examples=tuple((*pair, accepted[pair], finished.get(pair, 0)) for pair in lost[:8]),
         recovery_s=_recovery_s(arrivals, healed_s),
     )
     VERDICTS.append(made)

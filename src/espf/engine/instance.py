@@ -317,12 +317,17 @@ class Instance:
     async def _handed_over(self, i_handler: int, lanes: list[int]) -> None:
         runner = self._runners[i_handler]
         try:
-            leases = await runner.empty_lanes(lanes, self._grace_s, self._settler.flush)
+            leases = await runner.empty_lanes(lanes, self._grace_s, self._flush)
             await until_stored("giving up lanes", lambda: self._release(i_handler, leases))
             runner.flow.log.info("lanes.given_up", lanes=len(leases))
         finally:
             for lane in lanes:
                 self._handing_over.pop((i_handler, lane), None)
+
+    async def _flush(self) -> None:
+        """Settle in a task of its own: a handler that is dropped cuts no others' results off."""
+        assert self._group is not None
+        await asyncio.shield(self._group.create_task(self._settler.flush()))
 
     async def _release(self, i_handler: int, leases: list[LaneLease]) -> None:
         if leases and not self._log.exclusive:
