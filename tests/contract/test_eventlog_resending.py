@@ -9,7 +9,7 @@ from espf.errors import ConfigError
 from espf.eventlog.operating import resending
 from espf.eventlog.operations import EventFilter
 from log_world import FIRST_US, filters, worlds
-from storage_rig import Storage, attempt_row, settlement
+from storage_rig import Storage, attempt_row, park_row, settlement
 
 quickly = settings(
     max_examples=60,
@@ -137,3 +137,20 @@ async def test_only_what_is_behind_a_number_is_sent_again(storage: Storage) -> N
 
     assert storage.operations.retry(EventFilter(), START_US, after=7) == 3
     assert list(storage.parked()) == [8, 9, 10]
+
+
+async def test_what_is_sent_again_goes_before_what_is_parked_of_its_entity(
+    storage: Storage,
+) -> None:
+    i_handler = storage.add(handler_change())
+    storage.append([(1, PLAIN)] * 3)
+    part = settlement()
+    part.attempts.append(attempt_row(i_handler, 2, "failed", "rejected"))
+    part.park += [park_row(i_handler, number, 1) for number in (1, 3)]
+    await storage.log.settle(part)
+    storage.execute("UPDATE lane_cursor SET position = 3")
+
+    storage.operations.retry(EventFilter(i_events=[2]), START_US)
+    assert storage.parked() == {1: START_US, 2: None, 3: None}
+    storage.operations.skip(EventFilter(i_events=[1]), "not wanted", START_US + 5)
+    assert storage.parked() == {2: START_US + 5, 3: None}

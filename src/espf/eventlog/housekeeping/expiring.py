@@ -8,6 +8,7 @@ from espf.eventlog.housekeeping.model import Report, Retention
 from espf.eventlog.housekeeping.pace import Pace
 from espf.eventlog.housekeeping.partitions import slot_of
 from espf.eventlog.model import DAY_US, StatusName
+from espf.eventlog.operating.resending import leave_parked
 from espf.eventlog.operating.search.finding import find
 from espf.eventlog.operating.search.pairs import read_pairs
 from espf.eventlog.operating.search.views import HandlerView, views_of
@@ -70,7 +71,7 @@ class Expiry:
             still = [one for one in read_pairs(session, [view], numbers) if one.status in WAITING]
             parked = self._parked(view.i_handler, still)
             ended = [one for one in still if self._is_over(view, one, parked)]
-            self._record(ended, parked)
+            self._record(view.i_handler, ended)
             self._keep_shown(ended)
             for one in still:
                 if one not in ended and one.event.i_event not in parked:
@@ -114,22 +115,16 @@ class Expiry:
         rows = self._session.run("parked_since", {"i_handler": i_handler, "numbers": numbers})
         return dict(rows.fetchall())
 
-    def _record(self, ended: Sequence[EventStatus], parked: Mapping[int, int]) -> None:
-        reason = f"expired: it was not settled within {self._days} days"
-        bounds: list[dict[str, object]] = [
-            {
-                "i_handler": one.i_handler,
-                "i_event": one.event.i_event,
-                "entity": one.event.entity,
-                "entity_id": one.event.entity_id,
-                "now_us": self._now_us,
-                "reason": reason,
-            }
-            for one in ended
-        ]
-        self._session.run_many("record_expired", bounds)
-        self._session.run_many("skip_done", bounds)
-        for bound in bounds:
-            if bound["i_event"] in parked:
-                self._session.run("skip_parked", bound)
-                self._session.run("activate_next", bound)
+    def _record(self, i_handler: int, ended: Sequence[EventStatus]) -> None:
+        numbers = [one.event.i_event for one in ended]
+        bound = {
+            "i_handler": i_handler,
+            "handlers": [i_handler],
+            "numbers": numbers,
+            "now_us": self._now_us,
+            "status": "failed",
+            "reason": f"expired: it was not settled within {self._days} days",
+        }
+        self._session.run("record_end", bound)
+        self._session.run("remove_wishes", bound)
+        leave_parked(self._session, i_handler, numbers, self._now_us)

@@ -4,10 +4,9 @@ What fits is found in a snapshot; each change asks once more whether it still ap
 between two portions, or in the middle of one, leaves a whole state.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from espf.eventlog.model import StatusName
 from espf.eventlog.operating.search.finding import find
@@ -79,12 +78,22 @@ def _waits_longer(one: EventStatus, now_us: int) -> bool:
 def retry(session: Session, found: Sequence[EventStatus], now_us: int) -> int:
     """Waiting retries become due now; settled events are parked anew and due at once."""
     wanted = sent_again(found, now_us)
-    bounds = [{**_bound(one), "now_us": now_us, "attempts": one.attempts} for one in wanted]
-    settled = [b for b, one in zip(bounds, wanted, strict=True) if one.status in SETTLED]
-    waiting = [b for b, one in zip(bounds, wanted, strict=True) if one.status not in SETTLED]
-    # A wish to skip it that came too late must not meet it now.
-    session.run_many("skip_done", settled)
-    return session.run_many("send_again", settled) + session.run_many("due_now", waiting)
+    changed = 0
+    again = [one for one in wanted if one.status in SETTLED]
+    for (i_handler, attempts), numbers in _grouped(again, lambda one: one.attempts).items():
+        bound = {"i_handler": i_handler, "handlers": [i_handler], "numbers": numbers}
+        # A wish to skip them that came too late must not meet them now.
+        session.run("remove_wishes", bound)
+        changed += session.run(
+            "send_again", {**bound, "attempts": attempts, "now_us": now_us}
+        ).rowcount
+    for i_handler in by_handler(again):
+        entities = {one.event.entity_id for one in again if one.i_handler == i_handler}
+        session.run("queue_up", {"i_handler": i_handler, "entity_ids": sorted(entities)})
+    for i_handler, numbers in by_handler(o for o in wanted if o.status not in SETTLED).items():
+        bound = {"i_handler": i_handler, "numbers": numbers, "now_us": now_us}
+        changed += session.run("due_now", bound).rowcount
+    return changed
 
 
 def skipped(session: Session, found: Sequence[EventStatus]) -> list[EventStatus]:
@@ -95,19 +104,40 @@ def skipped(session: Session, found: Sequence[EventStatus]) -> list[EventStatus]
 
 def skip(session: Session, found: Sequence[EventStatus], reason: str, now_us: int) -> int:
     """Parked events leave at once; those in their lane are skipped when they are reached."""
-    wanted = [one for one in found if one.status in WAITING]
-    parked = _keys(session, "parked_of", wanted)
-    bounds = [{**_bound(one), "reason": reason, "now_us": now_us} for one in wanted]
     changed = 0
-    for bound in bounds:
-        if (bound["i_handler"], bound["i_event"]) not in parked:
-            continue
-        if session.run("skip_parked", bound).rowcount:
-            session.run("record_skip", bound)
-            session.run("activate_next", bound)
-            changed += 1
-    in_lanes = [b for b in bounds if (b["i_handler"], b["i_event"]) not in parked]
-    return changed + session.run_many("ask_skip", in_lanes)
+    for i_handler, numbers in by_handler(one for one in found if one.status in WAITING).items():
+        parked = leave_parked(session, i_handler, numbers, now_us)
+        bound = {"i_handler": i_handler, "reason": reason, "now_us": now_us, "status": "skipped"}
+        session.run("record_end", {**bound, "numbers": parked})
+        rest = sorted(set(numbers) - set(parked))
+        changed += len(parked) + session.run("ask_skip", {**bound, "numbers": rest}).rowcount
+    return changed
+
+
+def leave_parked(
+    session: Session, i_handler: int, numbers: Sequence[int], now_us: int
+) -> list[int]:
+    """Remove those that are parked and not under way; what waited behind them is due."""
+    bound = {"i_handler": i_handler, "numbers": list(numbers), "now_us": now_us}
+    left = session.run("leave_parked", bound).fetchall()
+    entities = sorted({entity_id for _, entity_id in left})
+    if entities:
+        session.run("activate_first", {**bound, "entity_ids": entities})
+    return sorted(i_event for i_event, _ in left)
+
+
+def by_handler(found: Iterable[EventStatus]) -> dict[int, list[int]]:
+    """Numbers of the events, by handler."""
+    return {i_handler: numbers for (i_handler, _), numbers in _grouped(found).items()}
+
+
+def _grouped(
+    found: Iterable[EventStatus], by: Callable[[EventStatus], int] = lambda _: 0
+) -> dict[tuple[int, int], list[int]]:
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for one in found:
+        groups[one.i_handler, by(one)].append(one.event.i_event)
+    return groups
 
 
 def _keys(session: Session, name: str, found: Sequence[EventStatus]) -> set[tuple[int, int]]:
@@ -123,15 +153,6 @@ def _keys(session: Session, name: str, found: Sequence[EventStatus]) -> set[tupl
 
 def _key(one: EventStatus) -> tuple[int, int]:
     return one.i_handler, one.event.i_event
-
-
-def _bound(one: EventStatus) -> dict[str, Any]:
-    return {
-        "i_handler": one.i_handler,
-        "i_event": one.event.i_event,
-        "entity": one.event.entity,
-        "entity_id": one.event.entity_id,
-    }
 
 
 def sendable(wanted: EventFilter) -> EventFilter:

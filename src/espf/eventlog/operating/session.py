@@ -3,7 +3,7 @@
 SQLite and PostgreSQL implement it. Everything above it is the same for both.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -38,9 +38,6 @@ class Session(Protocol):
 
     def run(self, name: str, bound: Mapping[str, object] | None = None) -> Rows:
         """Run the statement of that name."""
-
-    def run_many(self, name: str, bounds: Sequence[Mapping[str, object]]) -> int:
-        """Run the statement of that name for each; returns how many rows it changed in all."""
 
     def query(self, text: str, bound: Mapping[str, object]) -> Rows:
         """Run SQL that was put together from our own words.

@@ -1,7 +1,7 @@
 """Session (see `espf.eventlog.operating`) on PostgreSQL."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
@@ -29,14 +29,6 @@ class PostgresSession:
     def run(self, name: str, bound: Mapping[str, object] | None = None) -> Rows:
         """Run the statement of that name."""
         return self._execute(self._sql[name], bound or {})
-
-    def run_many(self, name: str, bounds: Sequence[Mapping[str, object]]) -> int:
-        """Run the statement of that name for each; returns how many rows it changed in all."""
-        if not bounds:
-            return 0
-        with translated(self._url), self.connection.cursor() as cursor:
-            cursor.executemany(self._sql[name], bounds)
-            return cursor.rowcount
 
     def query(self, text: str, bound: Mapping[str, object]) -> Rows:
         """Run SQL with parameters `:name`."""

@@ -87,11 +87,6 @@ WHERE i_handler = :i_handler AND bulk = 0 AND position < :position;
 SELECT i_event, coalesce(first_attempt_us, parked_us) FROM parked
 WHERE i_handler = :i_handler AND in_progress = 0 AND i_event IN (:numbers[]);
 
--- name: record_expired
-INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
-    reason, request, answer, instance)
-VALUES (:i_handler, :i_event, 0, 'skipped', 'failed', :now_us, 0, NULL, :reason, '', '', '');
-
 -- ---- partitions ----
 
 -- name: newest_in_blocks

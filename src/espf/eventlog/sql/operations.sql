@@ -55,11 +55,6 @@ INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, d
 SELECT i_handler, i_event, 0, 'skipped', 'skipped', :now_us, 0, NULL, :reason, '', '', ''
 FROM parked WHERE i_handler = :i_handler;
 
--- name: record_skip
-INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
-    reason, request, answer, instance)
-VALUES (:i_handler, :i_event, 0, 'skipped', 'skipped', :now_us, 0, NULL, :reason, '', '', '');
-
 -- name: drop_all_parked
 DELETE FROM parked WHERE i_handler = :i_handler;
 
@@ -163,33 +158,6 @@ INSERT INTO passed_by (i_handler, after_event, upto_event, events, at_us, reason
 VALUES (:i_handler, :after, :upto, :events, :now_us, :reason)
 ON CONFLICT (i_handler, upto_event, after_event) DO NOTHING;
 
--- Out of its lane by an operator's wish; goes behind an earlier parked one of its entity.
--- name: send_again
-INSERT INTO parked (i_handler, i_event, entity, entity_id, lane, attempts, due_us, parked_us, reason)
-SELECT :i_handler, e.i_event, e.entity, e.entity_id, e.lane, :attempts,
-    CASE WHEN EXISTS (
-        SELECT 1 FROM parked AS earlier
-        WHERE earlier.i_handler = :i_handler AND earlier.entity_id = e.entity_id
-          AND earlier.entity = e.entity AND earlier.i_event < e.i_event
-    ) THEN NULL ELSE CAST(:now_us AS bigint) END,
-    :now_us, 'sent again by hand'
-FROM event AS e WHERE e.i_event = :i_event
-ON CONFLICT (i_handler, i_event) DO NOTHING;
-
--- name: due_now
-UPDATE parked SET due_us = :now_us
-WHERE i_handler = :i_handler AND i_event = :i_event AND due_us > :now_us;
-
--- name: skip_parked
-DELETE FROM parked WHERE i_handler = :i_handler AND i_event = :i_event AND in_progress = 0;
-
--- name: ask_skip
-INSERT INTO skip_request (i_handler, i_event, reason)
-SELECT :i_handler, e.i_event, :reason FROM event AS e
-JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
-WHERE e.i_event = :i_event AND e.i_event > c.position
-ON CONFLICT (i_handler, i_event) DO NOTHING;
-
 -- name: key_fingerprint
 SELECT value FROM installation WHERE name = 'key_fingerprint';
 
@@ -197,3 +165,58 @@ SELECT value FROM installation WHERE name = 'key_fingerprint';
 -- name: claim_key
 INSERT INTO installation (name, value) VALUES ('key_fingerprint', :fingerprint)
 ON CONFLICT (name) DO NOTHING;
+
+-- ---- many events at once, of one handler ----
+
+-- Out of their lanes by an operator's wish.
+-- name: send_again
+INSERT INTO parked (i_handler, i_event, entity, entity_id, lane, attempts, due_us, parked_us, reason)
+SELECT :i_handler, i_event, entity, entity_id, lane, :attempts, :now_us, :now_us,
+    'sent again by hand'
+FROM event WHERE i_event IN (:numbers[])
+ON CONFLICT (i_handler, i_event) DO NOTHING;
+
+-- Of each entity the first is due, the others wait behind it.
+-- name: queue_up
+UPDATE parked SET due_us = NULL
+WHERE i_handler = :i_handler AND entity_id IN (:entity_ids[]) AND due_us IS NOT NULL
+  AND in_progress = 0 AND EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = :i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+);
+
+-- name: due_now
+UPDATE parked SET due_us = :now_us
+WHERE i_handler = :i_handler AND i_event IN (:numbers[]) AND due_us > :now_us;
+
+-- What is under way stays.
+-- name: leave_parked
+DELETE FROM parked WHERE i_handler = :i_handler AND i_event IN (:numbers[]) AND in_progress = 0
+RETURNING i_event, entity_id;
+
+-- The first of each entity, if it waited behind one that has left.
+-- name: activate_first
+UPDATE parked SET due_us = :now_us
+WHERE i_handler = :i_handler AND entity_id IN (:entity_ids[]) AND due_us IS NULL AND in_progress = 0
+  AND NOT EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = :i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+  );
+
+-- Ended without being sent.
+-- name: record_end
+INSERT INTO attempt (i_handler, i_event, attempt, outcome, status, started_us, duration_us, code,
+    reason, request, answer, instance)
+SELECT :i_handler, i_event, 0, 'skipped', :status, :now_us, 0, NULL, :reason, '', '', ''
+FROM event WHERE i_event IN (:numbers[]);
+
+-- name: ask_skip
+INSERT INTO skip_request (i_handler, i_event, reason)
+SELECT :i_handler, i_event, :reason FROM event
+WHERE i_event IN (:numbers[]) AND i_event > (
+    SELECT c.position FROM lane_cursor AS c
+    WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane
+  )
+ON CONFLICT (i_handler, i_event) DO NOTHING;

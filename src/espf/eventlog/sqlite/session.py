@@ -1,7 +1,7 @@
 """Session (see `espf.eventlog.operating`) on an SQLite file: every change begins IMMEDIATE."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,11 +28,6 @@ class SqliteSession:
     def run(self, name: str, bound: Mapping[str, object] | None = None) -> Rows:
         """Run the statement of that name."""
         return self._execute(self._sql[name], bound or {})
-
-    def run_many(self, name: str, bounds: Sequence[Mapping[str, object]]) -> int:
-        """Run the statement of that name for each; returns how many rows it changed in all."""
-        with translated(self._path):
-            return self.connection.executemany(self._sql[name], map(_carried, bounds)).rowcount
 
     def query(self, text: str, bound: Mapping[str, object]) -> Rows:
         """Run SQL with parameters `:name`."""
