@@ -87,9 +87,10 @@ def retry(session: Session, found: Sequence[EventStatus], now_us: int) -> int:
         changed += session.run(
             "send_again", {**bound, "attempts": attempts, "now_us": now_us}
         ).rowcount
-    for i_handler in by_handler(again):
+    for i_handler, numbers in by_handler(again).items():
         entities = {one.event.entity_id for one in again if one.i_handler == i_handler}
-        session.run("queue_up", {"i_handler": i_handler, "entity_ids": sorted(entities)})
+        bound = {"i_handler": i_handler, "entity_ids": sorted(entities), "low": min(numbers)}
+        session.run("queue_up", bound)
     for i_handler, numbers in by_handler(o for o in wanted if o.status not in SETTLED).items():
         bound = {"i_handler": i_handler, "numbers": numbers, "now_us": now_us}
         changed += session.run("due_now", bound).rowcount

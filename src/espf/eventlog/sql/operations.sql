@@ -176,11 +176,11 @@ SELECT :i_handler, i_event, entity, entity_id, lane, :attempts, :now_us, :now_us
 FROM event WHERE i_event IN (:numbers[])
 ON CONFLICT (i_handler, i_event) DO NOTHING;
 
--- Of each entity the first is due, the others wait behind it.
+-- Of each entity the first is due, the others wait behind it; from :low on that may have changed.
 -- name: queue_up
 UPDATE parked SET due_us = NULL
-WHERE i_handler = :i_handler AND entity_id IN (:entity_ids[]) AND due_us IS NOT NULL
-  AND in_progress = 0 AND EXISTS (
+WHERE i_handler = :i_handler AND entity_id IN (:entity_ids[]) AND i_event >= :low
+  AND due_us IS NOT NULL AND in_progress = 0 AND EXISTS (
     SELECT 1 FROM parked AS earlier
     WHERE earlier.i_handler = :i_handler AND earlier.entity_id = parked.entity_id
       AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
@@ -198,11 +198,10 @@ RETURNING i_event, entity_id;
 -- The first of each entity, if it waited behind one that has left.
 -- name: activate_first
 UPDATE parked SET due_us = :now_us
-WHERE i_handler = :i_handler AND entity_id IN (:entity_ids[]) AND due_us IS NULL AND in_progress = 0
-  AND NOT EXISTS (
-    SELECT 1 FROM parked AS earlier
-    WHERE earlier.i_handler = :i_handler AND earlier.entity_id = parked.entity_id
-      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND i_event IN (
+    SELECT min(next.i_event) FROM parked AS next
+    WHERE next.i_handler = :i_handler AND next.entity_id IN (:entity_ids[])
+    GROUP BY next.entity_id, next.entity
   );
 
 -- Ended without being sent.
