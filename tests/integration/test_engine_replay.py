@@ -139,3 +139,19 @@ async def test_a_replay_reaches_every_instance(fleet: Fleet) -> None:
     await asyncio.sleep(1)
     assert storage.all("SELECT count(*) FROM attempt") == [(500,)], "once, and no other"
     assert all(member.far["hss"].sent for member in fleet.members)
+
+
+async def test_a_replay_while_lanes_change_hands_leaves_none_without_a_reader(fleet: Fleet) -> None:
+    fleet.add("hss", Concurrency=50)
+    fleet.join("one", "two")
+    storage = fleet.storage
+    await asyncio.to_thread(storage.append, [(entity, PLAIN) for entity in range(300)])
+    await fleet.until(
+        lambda: storage.all("SELECT count(DISTINCT i_event) FROM attempt") == [(300,)], "sent"
+    )
+    (last,) = storage.all("SELECT max(i_attempt) FROM attempt")[0]
+
+    assert await asyncio.to_thread(storage.operations.replay, "hss", 101)
+
+    question = f"SELECT count(DISTINCT i_event) FROM attempt WHERE i_attempt > {last}"
+    await fleet.until(lambda: storage.all(question) == [(200,)], "sent again")

@@ -18,7 +18,7 @@ from espf.engine.flow import Lease
 from espf.engine.runner import Runner
 from espf.engine.sharing import Plan, Unit, plan
 from espf.errors import StorageError
-from espf.eventlog.model import InstanceRow, LaneRow
+from espf.eventlog.model import InstanceRow, LaneLease, LaneRow
 from espf.eventlog.port import EventLog
 
 OWNERS_SHARE = 0.75
@@ -210,6 +210,25 @@ class LeaseKeeper:
         seen = {(row.i_handler, row.lane): row for row in rows}
         for i_handler, lanes in made.take.items():
             await self.take(i_handler, [seen[i_handler, lane] for lane in lanes])
+        await self._give_back(made, rows)
+
+    async def _give_back(self, made: Plan, rows: list[LaneRow]) -> None:
+        """Lanes that are ours by the database only, and others' share: they wait for us in vain.
+
+        An operator's replay moved their fences while we gave them up.
+        """
+        for i_handler, runner in self._runners().items():
+            held = {lease.lane for lease in runner.flow.window.leases}
+            known = held | set(made.take.get(i_handler, ()))
+            leases = [
+                LaneLease(row.lane, 0, row.fence)
+                for row in rows
+                if row.i_handler == i_handler
+                and row.owner == self._me.token
+                and row.lane not in known
+            ]
+            if leases:
+                await self._log.release_lanes(i_handler, self._me.token, leases)
 
     async def take(self, i_handler: int, rows: list[LaneRow]) -> None:
         """Own lanes that are still as they were seen, and have their handler run them."""
