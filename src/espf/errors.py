@@ -36,6 +36,10 @@ class StorageError(ProvisioningError):
     """The database did not do what was asked; a loop may try again."""
 
 
+class StorageRefused(StorageError):  # noqa: N818 - a state, as LeaseLost
+    """What was to be stored contradicts what is there: trying again will not help."""
+
+
 class LeaseLost(StorageError):  # noqa: N818 - the field's word
     """A lane is no longer ours: nothing of this settlement was stored."""
 

@@ -7,6 +7,7 @@ import pytest
 from engine_rig import COALESCED, FOREIGN, OTHER, PLAIN, START_US, handler_change
 from espf.eventlog.model import LANES
 from espf.eventlog.operations import EventFilter
+from espf.eventlog.stretches import REACH
 from espf.events.catalogue import coalescing_types
 from storage_rig import Storage, attempt_row, moved, park_row, settlement
 
@@ -225,9 +226,37 @@ async def test_settled_and_parked_events_above_the_cursor_are_known_after_a_rest
     part.park.append(park_row(i_handler, 7, 7))
     await storage.log.settle(part)
 
-    assert await storage.log.settled_above(i_handler, [leases[1]._replace(position=1)]) == {
-        3,
-        4,
-        5,
-        7,
-    }
+    assert await storage.log.settled_above(i_handler, [leases[1]._replace(position=1)]) == {3, 4, 5}
+
+
+async def test_what_is_settled_is_known_of_lanes_that_stand_far_apart(
+    storage: Storage, i_handler: int
+) -> None:
+    leases = await storage.take(i_handler, "one")
+    part = settlement()
+    part.positions.append(moved(i_handler, leases[1], 1))
+    there = {6, 1_000_005, 9_000_007}
+    part.attempts += [attempt_row(i_handler, n) for n in (5, *there, 9_000_006 + REACH)]
+    await storage.log.settle(part)
+    far = [
+        leases[lane]._replace(position=position)
+        for lane, position in ((3, 5), (1, 9_000_005), (2, 1_000_000))
+    ]
+
+    assert await storage.log.settled_above(i_handler, far) == there
+
+
+async def test_a_batch_says_which_of_its_events_are_parked_themselves(
+    storage: Storage, i_handler: int
+) -> None:
+    numbers = storage.append([(1, PLAIN), (2, PLAIN), (1, PLAIN), (1, PLAIN)])
+    leases = await storage.take(i_handler, "one")
+    part = settlement()
+    part.positions.append(moved(i_handler, leases[1], 0))
+    part.park += [park_row(i_handler, 3, 1), park_row(i_handler, 4, 1)]
+    await storage.log.settle(part)
+
+    batch = await storage.read(i_handler, 0, 4, 3)
+
+    assert [event.i_event for event in batch.events] == numbers[:3]
+    assert batch.already_parked == {3}

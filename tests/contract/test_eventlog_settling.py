@@ -1,11 +1,12 @@
 """EventLog, settling: all or nothing, fences, parking, tokens."""
 
 import sqlite3
+from typing import Any
 
 import pytest
 
 from engine_rig import OTHER, PLAIN, START_US, handler_change
-from espf.errors import LeaseLost, StorageError
+from espf.errors import LeaseLost, StorageError, StorageRefused
 from espf.eventlog.model import BreakerMove, HandlerState, TokenWish
 from storage_rig import Storage, attempt_row, moved, park_row, settlement, unpark_row
 
@@ -65,15 +66,30 @@ async def test_a_settlement_that_fails_half_way_leaves_nothing(
     part = settlement()
     part.positions.append(moved(i_handler, leases[1], 1))
     part.attempts.append(attempt_row(i_handler, 1))
-    part.park += [park_row(i_handler, 2, 2), park_row(i_handler, 2, 2)]
+    nowhere: Any = None
+    part.park += [park_row(i_handler, 2, 2), park_row(i_handler, 3, 3)._replace(lane=nowhere)]
 
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageRefused):
         await storage.log.settle(part)
 
     assert everything(storage) == before
     part.park.pop()
     await storage.log.settle(part)
     assert storage.parked() == {2: START_US}
+
+
+async def test_an_event_that_is_parked_already_stays_as_it_is(
+    storage: Storage, i_handler: int
+) -> None:
+    storage.append([(2, PLAIN), (2, PLAIN)])
+    await storage.take(i_handler, "one")
+    part = settlement()
+    part.park.append(park_row(i_handler, 1, 2))
+    await storage.log.settle(part)
+    part.park = [park_row(i_handler, 1, 2, due_us=START_US + 5), park_row(i_handler, 2, 2)]
+    await storage.log.settle(part)
+
+    assert storage.parked() == {1: START_US, 2: None}
 
 
 async def test_a_full_disk_leaves_nothing_and_the_same_settlement_works_later(

@@ -107,7 +107,9 @@ class Feeder:
             flow.reading = False
         iteration = Iteration(len(batch.events))
         for event in batch.events:
-            if window.owns(event) and event.i_event not in self._already:
+            if window.owns(event) and not (
+                event.i_event in self._already or event.i_event in batch.already_parked
+            ):
                 key = (event.entity, event.entity_id)
                 behind = key in batch.parked or key in flow.parked_lately
                 self._take_in(Item(event, iteration), batch.skips.get(event.i_event), behind=behind)

@@ -208,6 +208,10 @@ class Flow:
 
     def forget(self, items: Iterable[Item]) -> None:
         """What was under way in lanes given up: the next owner tries it again."""
+        items = list(items)
+        if any(item.outcome is not None for item in items):
+            forgotten = set(items)
+            self.finished = [item for item in self.finished if item not in forgotten]
         for item in items:
             self.left(item)
             self.behind.pop(item, None)
@@ -217,6 +221,8 @@ class Flow:
     def put_back_checked(self, item: Item) -> None:
         """No later event replaces this one: it may be sent when its turn comes again."""
         item.checked = True
+        if item.gone:
+            return
         if self.window.is_leaving(item.event.lane):
             self._drop(item)
         elif item.probe and self.breaker.is_open and self.probe is None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from espf.errors import LeaseLost, StorageError
+from espf.errors import LeaseLost, StorageError, StorageRefused
 
 FIRST_DELAY_S = 0.1
 LAST_DELAY_S = 5.0
@@ -19,13 +19,13 @@ async def until_stored(what: str, work: Callable[[], Awaitable[_Result]]) -> _Re
     """Await `work()`, again and again with growing pauses while the database fails.
 
     `work` must be safe to repeat: each is one transaction, applied whole or not at all.
-    Raises LeaseLost, which no waiting mends.
+    Raises LeaseLost and StorageRefused, which no waiting mends.
     """
     delay_s = FIRST_DELAY_S
     while True:
         try:
             return await work()
-        except LeaseLost:
+        except (LeaseLost, StorageRefused):
             raise
         except StorageError as error:
             _log.error("storage.failed", doing=what, error=str(error), retry_in_s=delay_s)

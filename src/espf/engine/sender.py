@@ -37,7 +37,7 @@ class Sender:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: list[asyncio.Task[None]] = []
         self._under_way: dict[asyncio.Task[None], Item] = {}
-        """What each worker took last."""
+        """What each worker is at: asking for a successor, or delivering."""
         self._coalescing = coalescing_types()
         self._inherited: dict[tuple[EntityKey, str], Item] = {}
 
@@ -57,12 +57,10 @@ class Sender:
             wanted -= 1
 
     def cancel(self, lanes: Collection[int] | None = None) -> None:
-        """Give up what is still in flight, of these lanes or of all; it is tried again."""
+        """Give up what is under way, in these lanes or in all; it is tried again."""
         for worker in list(self._workers):
             item = self._under_way.get(worker)
-            if lanes is not None and (item is None or item.event.lane not in lanes):
-                continue
-            if lanes is None or (item is not None and item.started_us and item.outcome is None):
+            if lanes is None or (item is not None and item.event.lane in lanes):
                 worker.cancel()
                 self._workers.remove(worker)
                 self._under_way.pop(worker, None)
@@ -73,16 +71,17 @@ class Sender:
         assert myself is not None
         while True:
             item = self._next_item()
-            if item is not None:
-                self._under_way[myself] = item
             if item is None:
                 waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._idle.append(waiter)
                 await waiter
-            elif item.checked or item.event.event_type not in self._coalescing:
+                continue
+            self._under_way[myself] = item
+            if item.checked or item.event.event_type not in self._coalescing:
                 await self._deliver(item)
             elif not await self._superseded(item):
                 flow.put_back_checked(item)
+            self._under_way.pop(myself, None)
 
     def _next_item(self) -> Item | None:
         flow = self._flow
@@ -131,6 +130,8 @@ class Sender:
             if flow.stopping:
                 flow.answer.set()
         item.duration_us = int((clock.monotonic() - began_s) * 1_000_000)
+        if item.gone:
+            return  # a handler that would not be cancelled: another instance tries it again
         self._note(item)
         flow.finished.append(item)
         flow.results_waiting()
@@ -185,7 +186,7 @@ class Sender:
         successor = await until_stored(
             "looking for a later event", lambda: self._log.successor(item.event, flow.horizon)
         )
-        if successor is None:
+        if successor is None or item.gone:
             return False
         if len(self._inherited) >= MAX_INHERITED:
             # Left by events whose successor was skipped by hand; the oldest is the likeliest.

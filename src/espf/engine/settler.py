@@ -12,7 +12,7 @@ from espf.engine.meters import Meters
 from espf.engine.patience import until_stored
 from espf.engine.results import Contribution, contribute
 from espf.engine.runner import Runner
-from espf.errors import LeaseLost, StorageError
+from espf.errors import LeaseLost, StorageError, StorageRefused
 from espf.eventlog.model import Settlement
 from espf.eventlog.port import EventLog
 
@@ -85,7 +85,7 @@ class Settler:
         """Store it; returns the parts that were, without those of handlers whose lanes are lost."""
         try:
             await until_stored("settling", lambda: self._store(settlement, parts))
-        except LeaseLost:
+        except (LeaseLost, StorageRefused):
             return [part for part in parts if await self._stored_alone(settlement, part)]
         return parts
 
@@ -96,9 +96,13 @@ class Settler:
             await until_stored("settling", lambda: self._store(own, [part]))
         except LeaseLost as error:
             part.runner.flow.log.warning("lease.lost", error=str(error))
-            self._lanes_lost(row.i_handler)
-            return False
-        return True
+        except StorageRefused:
+            # Ours is the mistake, and it must not keep the other handlers from their results.
+            part.runner.flow.log.exception("settlement.refused")
+        else:
+            return True
+        self._lanes_lost(row.i_handler)
+        return False
 
     async def _store(self, settlement: Settlement, parts: list[Contribution]) -> None:
         try:

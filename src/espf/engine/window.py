@@ -25,6 +25,7 @@ class Item:
         "event",
         "first_attempt_us",
         "from_parked",
+        "gone",
         "iteration",
         "key",
         "outcome",
@@ -53,6 +54,8 @@ class Item:
         self.counted = False
         """It no longer counts as unsent in its iteration."""
         self.done = False
+        self.gone = False
+        """Its lane was given up while it was under way: nothing of it is recorded here."""
         self.probe = False
         self.started_us = 0
         self.duration_us = 0
@@ -139,6 +142,7 @@ class Window:
         if not item.parked:
             self._lanes[lane].remove(item)
             self._limits[lane] = min(self._limits[lane], item.event.i_event - 1)
+        item.gone = True
         self.release(item)
 
     def remove_lanes(self, lanes: Iterable[int]) -> list[LaneLease]:

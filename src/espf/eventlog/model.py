@@ -147,6 +147,8 @@ class Batch(NamedTuple):
     """Entities of these events that have something parked: the events go behind it."""
     skips: dict[int, str]
     """Events that an operator asked to skip: i_event → reason."""
+    already_parked: frozenset[int]
+    """Events of this stretch that are parked themselves: they are sent from there."""
 
 
 class ParkedEvent(NamedTuple):

@@ -76,7 +76,7 @@ class EventLog(Protocol):
     # ---- reading ----
 
     async def settled_above(self, i_handler: int, leases: Sequence[LaneLease]) -> frozenset[int]:
-        """Events of these lanes above their cursors that are settled or parked already."""
+        """Events above the cursors of these lanes that are settled; others' may be among them."""
 
     async def read(
         self, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]

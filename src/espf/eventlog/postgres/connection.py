@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors
 
 from espf.database_url import PostgresUrl
-from espf.errors import LockTaken, StorageError
+from espf.errors import LockTaken, StorageError, StorageRefused
 from espf.eventlog.statements import statements
 from espf.eventlog.version import check_version
 
@@ -32,6 +32,11 @@ _ADVICE: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.InsufficientPrivilege, "make this user the owner of the tables"),
     (errors.ReadOnlySqlTransaction, "a standby; name the primary in ESPF_DATABASE_URL"),
     (errors.OperationalError, "check that it runs and can be reached, and ESPF_DATABASE_URL"),
+)
+_MADE: tuple[tuple[type[psycopg.Error], type[StorageError]], ...] = (
+    (errors.LockNotAvailable, LockTaken),
+    (errors.IntegrityError, StorageRefused),
+    (errors.DataError, StorageRefused),
 )
 # An error while connecting has no code, only words.
 _WORDS: tuple[tuple[str, type[psycopg.Error]], ...] = (
@@ -124,4 +129,4 @@ def storage_error(error: psycopg.Error, url: PostgresUrl) -> StorageError:
     if password:
         text = text.replace(password, "…")
     told = f"{url.shown}: {text}" + (f" ({advice})." if advice else ".")
-    return LockTaken(told) if issubclass(kind, errors.LockNotAvailable) else StorageError(told)
+    return next((made for known, made in _MADE if issubclass(kind, known)), StorageError)(told)

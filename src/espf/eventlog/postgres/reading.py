@@ -14,6 +14,7 @@ from espf.eventlog.model import (
 from espf.eventlog.operating.handlers import handler_row
 from espf.eventlog.postgres.link import Link
 from espf.eventlog.postgres.statement import statement
+from espf.eventlog.stretches import stretches
 from espf.events.model import Event
 
 _EVENT_FIELDS = len(Event._fields)
@@ -34,10 +35,12 @@ async def handlers(link: Link) -> list[HandlerRow]:
 
 
 async def settled_above(link: Link, i_handler: int, leases: Sequence[LaneLease]) -> frozenset[int]:
-    """Events above the lowest cursor that the attempt log shows as settled, or that are parked."""
-    bound = {"i_handler": i_handler, "position": min(lease.position for lease in leases)}
+    """Events above these lanes' cursors that the attempt log shows as settled."""
     found = await link.fetch_all(
-        [(statement("settled_above"), bound), (statement("parked_above"), bound)]
+        [
+            (statement("settled_between"), {"i_handler": i_handler, **stretch._asdict()})
+            for stretch in stretches(lease.position for lease in leases)
+        ]
     )
     return frozenset(i_event for rows in found for (i_event,) in rows)
 
@@ -66,13 +69,16 @@ async def read_batch(
     )
     events = [Event._make(row) for row in rows]
     read_to = events[-1].i_event if len(events) == limit else upto
-    parked: frozenset[tuple[str, int]] = frozenset()
     if events and any_parked:
         found = {(event.entity, event.entity_id) for event in events}
         bound["entities"], bound["entity_ids"] = (list(part) for part in zip(*found, strict=True))
-        keys = await link.fetch(statement("parked_entities"), bound)
+        bound["upto"] = read_to
+        keys, numbers = await link.fetch_all(
+            [(statement("parked_entities"), bound), (statement("parked_between"), bound)]
+        )
         parked = frozenset((entity, entity_id) for entity, entity_id in keys)
-    return Batch(events, read_to, parked, dict(skipped))
+        return Batch(events, read_to, parked, dict(skipped), frozenset(n for (n,) in numbers))
+    return Batch(events, read_to, frozenset(), dict(skipped), frozenset())
 
 
 async def due(

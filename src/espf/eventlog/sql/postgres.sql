@@ -222,7 +222,8 @@ LEFT JOIN LATERAL (
     SELECT p.entity, p.i_event FROM parked AS p
     WHERE p.i_handler = r.i_handler AND p.entity_id = r.entity_id AND p.entity >= r.entity
     ORDER BY p.entity, p.i_event LIMIT 1
-) AS earlier ON true;
+) AS earlier ON true
+ON CONFLICT (i_handler, i_event) DO NOTHING;
 
 -- What an operator had sent again before them waits behind them.
 -- name: wait_behind_all

@@ -48,19 +48,15 @@ UPDATE espf_meta SET value = value + 1 WHERE name = 'state_version';
 UPDATE handler_state SET probe = probe + 1 WHERE i_handler = :i_handler AND probe = :seen
 RETURNING probe;
 
--- Reading never runs further ahead of the lowest cursor than this; without the bound a handler
--- far behind would look at every attempt of the others.
--- name: settled_above
+-- name: settled_between
 SELECT DISTINCT i_event FROM attempt
-WHERE i_handler = :i_handler AND i_event > CAST(:position AS bigint)
-  AND i_event <= CAST(:position AS bigint) + 65536
+WHERE i_handler = :i_handler AND i_event > :after AND i_event <= :upto
   AND status IN ('finished', 'failed', 'skipped')
   AND i_attempt > (SELECT replayed FROM handler_state WHERE i_handler = :i_handler);
 
--- name: parked_above
+-- name: parked_between
 SELECT i_event FROM parked
-WHERE i_handler = :i_handler AND i_event > CAST(:position AS bigint)
-  AND i_event <= CAST(:position AS bigint) + 65536;
+WHERE i_handler = :i_handler AND i_event > :after AND i_event <= :upto;
 
 -- name: has_parked
 SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler);

@@ -105,7 +105,9 @@ SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in
         WHERE earlier.i_handler = :i_handler AND earlier.entity_id = :entity_id
           AND earlier.entity = :entity AND earlier.i_event < :i_event
     ) THEN NULL ELSE CAST(:due_us AS bigint) END,
-    :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason;
+    :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason
+WHERE true
+ON CONFLICT (i_handler, i_event) DO NOTHING;
 
 -- What an operator had sent again before it waits behind it.
 -- name: wait_behind

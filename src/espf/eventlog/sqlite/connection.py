@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from espf.errors import StorageError
+from espf.errors import StorageError, StorageRefused
 from espf.eventlog.statements import statements
 from espf.eventlog.version import check_version
 
@@ -68,7 +68,8 @@ def storage_error(error: sqlite3.Error, path: Path | str) -> StorageError:
     name = getattr(error, "sqlite_errorname", None) or ""
     advice = next((text for key, text in _ADVICE.items() if name.startswith(key)), None)
     detail = f"{error}" + (f" ({advice})" if advice else "")
-    return StorageError(f"Database {path}: {detail}.")
+    kind = StorageRefused if isinstance(error, sqlite3.IntegrityError) else StorageError
+    return kind(f"Database {path}: {detail}.")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from espf.eventlog.model import (
 )
 from espf.eventlog.operating.handlers import handler_row, handler_state
 from espf.eventlog.statements import statements
+from espf.eventlog.stretches import stretches
 from espf.events.model import Event
 
 _SQL = statements("sqlite")
@@ -53,11 +54,12 @@ def lanes(reader: sqlite3.Connection) -> list[LaneRow]:
 def settled_above(
     reader: sqlite3.Connection, i_handler: int, leases: Sequence[LaneLease]
 ) -> frozenset[int]:
-    """Events above the lowest cursor that the attempt log shows as settled, or that are parked."""
-    bound = {"i_handler": i_handler, "position": min(lease.position for lease in leases)}
-    rows = reader.execute(_SQL["settled_above"], bound).fetchall()
-    rows += reader.execute(_SQL["parked_above"], bound).fetchall()
-    return frozenset(i_event for (i_event,) in rows)
+    """Events above these lanes' cursors that the attempt log shows as settled."""
+    found: set[int] = set()
+    for stretch in stretches(lease.position for lease in leases):
+        bound = {"i_handler": i_handler, **stretch._asdict()}
+        found.update(n for (n,) in reader.execute(_SQL["settled_between"], bound))
+    return frozenset(found)
 
 
 def read_batch(
@@ -76,10 +78,12 @@ def read_batch(
         events = [Event._make(row) for row in _rows(reader, _SQL["read"], bound)]
         read_to = events[-1].i_event if len(events) == limit else upto
         parked = _parked_keys(reader, i_handler, events)
+        bound["upto"] = read_to
+        numbers = reader.execute(_SQL["parked_between"], bound).fetchall() if parked else []
         asked = skips(reader, i_handler, after, read_to)
     finally:
         reader.execute("COMMIT")
-    return Batch(events, read_to, parked, asked)
+    return Batch(events, read_to, parked, asked, frozenset(n for (n,) in numbers))
 
 
 def skips(reader: sqlite3.Connection, i_handler: int, after: int, upto: int) -> dict[int, str]:

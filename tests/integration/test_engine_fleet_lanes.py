@@ -1,0 +1,135 @@
+"""Lanes that change hands at a bad moment: nothing is sent twice, and no instance ends by it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from engine_rig import COALESCED, PLAIN
+from espf.events.model import Event
+from espf.handlers.port import Attempt, Delivered, Outcome
+from fleet_rig import Fleet, fleet_on
+from postgres_rig import clone
+from storage_rig import PostgresStorage
+
+APART = 200_000
+"""Numbers between the cursors of a slow instance and those of a quick one."""
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    with clone() as url:
+        storage = PostgresStorage(url)
+        async with fleet_on(storage) as made:
+            yield made
+        await storage.close()
+
+
+def finished(fleet: Fleet) -> set[int]:
+    rows = fleet.storage.all("SELECT i_event FROM attempt WHERE status = 'finished'")
+    return {i_event for (i_event,) in rows}
+
+
+async def test_who_takes_lanes_that_stand_far_apart_repeats_nothing_that_is_settled(
+    fleet: Fleet,
+) -> None:
+    """Two instances of different speed, and then a third that has the lanes of both."""
+    i_handler = fleet.add("hss", Concurrency=200)
+    slow, quick = fleet.join("slow", "quick")
+    await fleet.until(lambda: fleet.owned(i_handler) == {"slow": 32, "quick": 32}, "they share")
+    of_quick = [
+        lane for (lane,) in fleet.storage.all("SELECT lane FROM lane_cursor WHERE owner = 'quick'")
+    ]
+    slow.far["hss"].gate = asyncio.Event()
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
+    await fleet.until(lambda: len(finished(fleet)) == 32, "the quick one is through")
+    fleet.storage.all(f"SELECT setval('event_i_event_seq', {APART})")
+    held, parked = of_quick[0], of_quick[1]
+    quick.far["hss"].gate = asyncio.Event()
+    quick.far["hss"].held = lambda event: event.entity_id in (held, parked)
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in (held, parked)])
+    later = await asyncio.to_thread(
+        fleet.storage.append, [(held + 64, PLAIN), *((lane, PLAIN) for lane in of_quick[2:])]
+    )
+    await fleet.until(lambda: finished(fleet) >= set(later), "those above the held ones")
+    assert min(later) > APART
+    settled = finished(fleet)
+    for member in (slow, quick):
+        await member.crash()
+
+    [heir] = fleet.join("heir")
+    await fleet.until(lambda: len(finished(fleet)) == 64 + 2 + len(later), "all are delivered")
+
+    assert not settled & set(heir.far["hss"].sent)
+
+
+async def test_a_look_for_a_later_event_does_not_outlive_its_lane(fleet: Fleet) -> None:
+    """The database answers it when the lane has long been another's."""
+    i_handler = fleet.add("hss", types=(COALESCED, PLAIN), Concurrency=64)
+    [one] = fleet.join("one")
+    await fleet.until(lambda: fleet.owned(i_handler) == {"one": 64}, "it has all")
+    answered = asyncio.Event()
+    look = one.log.successor
+
+    async def slow_look(event: Event, upto: int) -> int | None:
+        await answered.wait()
+        return await look(event, upto)
+
+    one.log.successor = slow_look  # type: ignore[method-assign]
+    numbers = await asyncio.to_thread(fleet.storage.append, [(n, COALESCED) for n in range(64)])
+    runner = one.instance._runners[i_handler]
+    await fleet.until(lambda: runner.flow.window.open == 64, "it looks for later ones of all")
+    [two] = fleet.join("two")
+    await fleet.until(lambda: fleet.owned(i_handler) == {"one": 32, "two": 32}, "they share")
+    answered.set()
+    await fleet.until(lambda: len(finished(fleet)) == 64, "all are delivered")
+
+    assert sorted(fleet.sent("hss")) == numbers, "none was sent by both"
+    assert len(two.far["hss"].sent) == 32
+
+
+async def test_an_attempt_that_outlives_its_lane_is_not_recorded(fleet: Fleet) -> None:
+    """A handler that will not be cancelled: its answer comes when the lane is another's."""
+    i_handler = fleet.add("hss", Concurrency=64)
+    [one] = fleet.join("one")
+    await fleet.until(lambda: fleet.owned(i_handler) == {"one": 64}, "it has all")
+    far, answered = one.far["hss"], asyncio.Event()
+
+    async def stubborn(event: Event, _attempt: Attempt) -> Outcome:
+        far.sent.append(event.i_event)
+        while not answered.is_set():
+            with suppress(asyncio.CancelledError):
+                await answered.wait()
+        return Delivered("", 200)
+
+    far.deliver = stubborn  # type: ignore[method-assign]
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
+    await fleet.until(lambda: len(far.sent) == 64, "all are under way")
+    [two] = fleet.join("two")
+    await fleet.until(lambda: len(two.far["hss"].sent) == 32, "the other tries its share again")
+    answered.set()
+    await fleet.until(lambda: len(finished(fleet)) == 64, "all are delivered")
+
+    instances = "SELECT instance, count(*) FROM attempt GROUP BY 1 ORDER BY 1"
+    assert fleet.storage.all(instances) == [("one", 32), ("two", 32)]
+
+
+async def test_results_that_the_database_refuses_hold_back_no_other_handler(fleet: Fleet) -> None:
+    """It would refuse them for ever. Their handler starts over from what the log says."""
+    refused, other = fleet.add("refused"), fleet.add("other")
+    [one] = fleet.join("one")
+    fleet.storage.execute(
+        f"ALTER TABLE attempt ADD CONSTRAINT never CHECK (i_handler <> {refused}) NOT VALID"
+    )
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(200)])
+    of_handler = "SELECT count(*) FROM attempt WHERE i_handler = {}"
+    await fleet.until(
+        lambda: fleet.storage.all(of_handler.format(other)) == [(200,)], "the other is through"
+    )
+    fleet.storage.execute("ALTER TABLE attempt DROP CONSTRAINT never")
+    await fleet.until(
+        lambda: fleet.storage.all(of_handler.format(refused)) == [(200,)], "it recovers by itself"
+    )
+
+    assert sorted(set(one.far["refused"].sent)) == sorted(one.far["other"].sent)
