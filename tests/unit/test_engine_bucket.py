@@ -1,6 +1,10 @@
 """The token bucket against a simulated clock, for one instance and for a fleet: the strict second,
 the long run, nothing wasted."""
 
+import math
+from collections import defaultdict
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +45,7 @@ def sends(
         given = TokensGiven(0, 0)
         if wish.wanted > 0:
             given = stored.draw(wish, now_s)
-            bucket.put(given, now_s)
+            bucket.put(given, now_s, now_s)
             while len(times) < waiting and bucket.take(now_s):
                 times.append(now_s)
         if wish.wanted <= 0 or given.tokens < wish.wanted:
@@ -88,13 +92,13 @@ def test_no_more_is_drawn_than_can_be_used(waiting: int, burst: int) -> None:
     bucket = Bucket(1000, burst)
     wish = bucket.wish(waiting, 0.0)
     assert wish == TokenWish(min(waiting, burst), 0, 1000, burst)
-    bucket.put(TokensGiven(wish.wanted, 0), 0.0)
+    bucket.put(TokensGiven(wish.wanted, 0), 0.0, 0.0)
     assert bucket.wish(waiting, 0.0).wanted == 0
 
 
 def test_what_was_not_used_goes_back_and_another_instance_has_it() -> None:
     stored, one = Stored(), Bucket(0.001, 10)
-    one.put(stored.draw(one.wish(10, 0.0), 0.0), 0.0)
+    one.put(stored.draw(one.wish(10, 0.0), 0.0), 0.0, 0.0)
     assert stored.draw(TokenWish(10, 0, 0.001, 10), 0.5).tokens == 0
     wish = one.wish(0, 0.5)
     assert (wish.wanted, wish.returned) == (0, 10)
@@ -116,3 +120,74 @@ def test_a_clock_set_back_makes_no_debt_and_no_tokens() -> None:
     bucket, given = draw(bucket, TokenWish(5, 0, 10, 5), 10**12 - 3_600_000_000)
     assert given.tokens == 0
     assert draw(bucket, TokenWish(5, 0, 10, 5), 10**12 - 3_600_000_000 + 100_000)[1].tokens == 1
+
+
+class Member:
+    """One instance with requests that arrive now and then, and connections that take time."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.bucket = Bucket(rate, burst, shared=True)
+        self.waiting = 0
+        self.dialing: list[tuple[float, float]] = []
+        """(when it is written, when its token was taken)"""
+        self.asks_at: float | None = None
+        self.wakes_at = math.inf
+
+
+def fleet_sends(
+    rate: float, burst: int, arrivals: list[tuple[int, int, int]], draws: Random, fleet: int
+) -> list[float]:
+    """When requests are on the wire, in steps of a millisecond.
+
+    `arrivals`: (at which millisecond, at which instance, how many). A draw takes up to 6 ms, a
+    connection up to 40; some requests arrive after tokens were drawn for others, and an instance
+    may hold tokens for which it has no request any more.
+    """
+    stored, members, times = Stored(), [Member(rate, burst) for _ in range(fleet)], list[float]()
+    by_step = defaultdict(list)
+    for at_ms, place, number in arrivals:
+        by_step[at_ms].append((place % fleet, number))
+    for step in range(6000):
+        now_s = step / 1000
+        for place, number in by_step[step]:
+            members[place].waiting += number
+            members[place].wakes_at = now_s
+        for member in members:
+            _go_on(member, stored, now_s, draws, times)
+    return sorted(times)
+
+
+def _go_on(member: Member, stored: Stored, now_s: float, draws: Random, times: list[float]) -> None:
+    bucket = member.bucket
+    for due_s, taken_s in [one for one in member.dialing if one[0] <= now_s]:
+        member.dialing.remove((due_s, taken_s))
+        bucket.held_up(now_s, now_s - taken_s)
+        times.append(now_s)
+    while member.waiting and bucket.take(now_s):
+        member.waiting -= 1
+        if draws.random() < 0.3:
+            member.dialing.append((now_s + draws.uniform(0, 0.04), now_s))
+        else:
+            times.append(now_s)
+    if now_s >= member.wakes_at and (member.waiting or bucket.owes_word):
+        asked_s = now_s - draws.uniform(0, 0.006)
+        wish = bucket.wish(member.waiting, now_s)
+        bucket.put(stored.draw(wish, asked_s), asked_s, now_s)
+        member.waiting = max(0, member.waiting - draws.choice([0, 0, 0, 5]))  # given to another
+        member.wakes_at = now_s + max(0.001, bucket.wait_s(now_s))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.floats(1, 400),
+    st.integers(1, 200),
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 3), st.integers(1, 150)), max_size=30),
+    st.randoms(use_true_random=False),
+    st.integers(1, 4),
+)
+def test_no_second_on_the_wire_holds_more_whoever_holds_tokens_and_however_late_a_request_leaves(
+    rate: float, burst: int, arrivals: list[tuple[int, int, int]], draws: Random, fleet: int
+) -> None:
+    burst = max(burst, int(rate) + 1)
+    times = fleet_sends(rate, burst, arrivals, draws, fleet)
+    assert all(times[i + burst] - times[i] > 1 - 1e-6 for i in range(len(times) - burst))

@@ -122,6 +122,7 @@ class HttpClient:
     ) -> Connection:
         """A connection, found or opened within the deadline. Nothing is sent before."""
         self._refuse_if_closed()
+        began_s = self._clock.monotonic()
         scope = asyncio.timeout(None)
         try:
             async with scope:
@@ -140,6 +141,7 @@ class HttpClient:
         if not self._may_send():
             connection.abort()
             raise ConnectFailed(LEASE_ENDED)
+        iteration.held_up(self._clock.monotonic() - began_s)
         return connection
 
     def _refuse_if_closed(self) -> None:

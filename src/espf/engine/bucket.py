@@ -10,6 +10,8 @@ from collections import deque
 from espf.eventlog.model import TokensGiven, TokenWish
 
 SLICE_S = 0.1
+SPARE_S = 0.002
+"""The stored bucket takes a token for used this soon after it was given."""
 _LEAST_SLICE = 64  # one commit for each token would cost more than it saves
 _SHARES = 8  # where others draw, too, none takes all that a second has
 _SLOT_S = 0.001
@@ -26,21 +28,42 @@ class Bucket:
         self._tokens = 0.0
         self._drawn_s = 0.0
         self._more_s = 0.0
+        self._late: deque[list[float]] = deque()
         self._sent: deque[list[float]] = deque()
+        """[when, to the slot; how many], oldest first."""
         self._sent_in_second = 0
 
     def take(self, now_s: float) -> bool:
         """Take one token for a request that is sent right now."""
-        if self._tokens < 1 or self._room(now_s) < 1:
+        age_s = now_s - self._drawn_s
+        if self._tokens < 1 or age_s > SLICE_S or self._room(now_s) < 1:
             return False
         self._tokens -= 1
-        slot = now_s - now_s % _SLOT_S
-        if self._sent and self._sent[-1][0] == slot:
-            self._sent[-1][1] += 1
-        else:
-            self._sent.append([slot, 1.0])
-        self._sent_in_second += 1
+        if age_s > SPARE_S:
+            _note(self._late, now_s)
+        self._count(now_s)
         return True
+
+    def held_up(self, now_s: float, by_s: float) -> None:
+        """A request leaves only now, `by_s` after its token was taken: it counts from now on."""
+        self._room(now_s)
+        if self._sent and by_s < 1:
+            # Nobody knows which: of the oldest, so that none counts for too short a time.
+            self._sent[0][1] -= 1
+            self._sent_in_second -= 1
+            if not self._sent[0][1]:
+                self._sent.popleft()
+            _note(self._late, now_s)
+        self._count(now_s)
+
+    @property
+    def owes_word(self) -> bool:
+        """Whether the stored bucket is to be told of tokens that were used late."""
+        return bool(self._late)
+
+    def _count(self, now_s: float) -> None:
+        _note(self._sent, now_s)
+        self._sent_in_second += 1
 
     def _room(self, now_s: float) -> int:
         # A slot counts until all of it is a second old, so no second can hold more than the burst.
@@ -55,13 +78,15 @@ class Bucket:
         """
         stale = self._tokens if now_s - self._drawn_s > SLICE_S else 0.0
         self._tokens -= stale
+        late = tuple((max(0, int((now_s - at_s) * 1e6)), int(used)) for at_s, used in self._late)
+        self._late.clear()
         most = min(waiting, self._room(now_s), self._slice)
-        return TokenWish(max(0.0, most - self._tokens), stale, self.rate, self.burst)
+        return TokenWish(max(0.0, most - self._tokens), stale, self.rate, self.burst, late)
 
-    def put(self, given: TokensGiven, now_s: float) -> None:
-        """Add what the stored bucket gave."""
+    def put(self, given: TokensGiven, asked_s: float, now_s: float) -> None:
+        """Add what the stored bucket gave: at some time since it was asked."""
         self._tokens += given.tokens
-        self._drawn_s = now_s
+        self._drawn_s = asked_s
         self._more_s = now_s + given.wait_s
 
     def wait_s(self, now_s: float) -> float:
@@ -70,3 +95,11 @@ class Bucket:
             return max(_SLOT_S, self._sent[0][0] + _SLOT_S + 1 - now_s)
         # The bucket may get tokens back from another instance: never sleep until it is full.
         return min(SLICE_S, max(_SLOT_S, self._more_s - now_s))
+
+
+def _note(slots: deque[list[float]], now_s: float) -> None:
+    slot = now_s - now_s % _SLOT_S
+    if slots and slots[-1][0] == slot:
+        slots[-1][1] += 1
+    else:
+        slots.append([slot, 1.0])

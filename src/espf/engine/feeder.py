@@ -105,7 +105,7 @@ class Feeder:
             )
         finally:
             flow.reading = False
-        iteration = Iteration(len(batch.events))
+        iteration = Iteration(len(batch.events), flow.held_up)
         for event in batch.events:
             if window.owns(event) and not (
                 event.i_event in self._already or event.i_event in batch.already_parked
@@ -156,7 +156,7 @@ class Feeder:
             raise
         flow.look_for_due = flow.look_for_due or len(found.events) == BATCH
         self._next_due_us = found.next_due_us
-        iteration = Iteration(len(found.events))
+        iteration = Iteration(len(found.events), flow.held_up)
         taken = [
             self._take_parked(Item.of_parked(row, iteration), found.skips.get(row.event.i_event))
             for row in found.events
@@ -219,6 +219,6 @@ class Feeder:
             key=lambda row: not flow.breaker.may_probe((row.event.entity, row.event.entity_id)),
         )
         for row in fresh_first:
-            if self._take_parked(Item.of_parked(row, Iteration(1))):
+            if self._take_parked(Item.of_parked(row, Iteration(1, flow.held_up))):
                 return
         await self._fill_fresh()

@@ -79,6 +79,8 @@ class Flow:
         """The database takes no results: nothing is sent until it does."""
         self.incomplete = settings.leased_whole
         """Some lanes are another's, and only who has all of them may send."""
+        self.held_up: Callable[[float], None] = lambda _by_s: None
+        """Told when a request leaves later than the sender took it, by how many seconds."""
         self.lost = False
         """Another has taken lanes: nothing more is sent, though the lease be renewed."""
         self.in_flight = 0

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Collection
 
-from espf.engine.bucket import Bucket
+from espf.engine.bucket import SLICE_S, Bucket
 from espf.engine.flow import Flow
 from espf.engine.patience import until_stored
 from espf.engine.window import Item
@@ -33,7 +33,10 @@ class Sender:
         rate = flow.settings.token_rate
         burst, shared = flow.settings.token_burst, not log.exclusive
         self._bucket = None if rate is None else Bucket(rate, burst, shared=shared)
+        if self._bucket is not None:
+            flow.held_up = self._held_up
         self._tokens_wanted = asyncio.Event()
+        self._telling = False
         self._idle: deque[asyncio.Future[None]] = deque()
         self._workers: list[asyncio.Task[None]] = []
         self._under_way: dict[asyncio.Task[None], Item] = {}
@@ -103,8 +106,14 @@ class Sender:
 
     def _may_leave(self, item: Item) -> bool:
         """Take a token for the item, unless it is only to be looked at: it may be replaced."""
+        bucket = self._bucket
         looked_at = not item.checked and item.event.event_type in self._coalescing
-        return looked_at or self._bucket is None or self._bucket.take(self._flow.clock.monotonic())
+        if looked_at or bucket is None:
+            return True
+        took = bucket.take(self._flow.clock.monotonic())
+        if bucket.owes_word:
+            self._tell_soon()
+        return took
 
     async def _deliver(self, item: Item) -> None:
         flow, clock = self._flow, self._flow.clock
@@ -154,16 +163,30 @@ class Sender:
         while bucket is not None:
             await self._tokens_wanted.wait()
             self._tokens_wanted.clear()
-            wish = bucket.wish(len(flow.ready) + 1, flow.clock.monotonic())
-            if wish.wanted > 0:
+            self._telling = False
+            waiting = min(len(flow.ready) + 1, self._limit - flow.in_flight)
+            asked_s = flow.clock.monotonic()
+            wish = bucket.wish(max(0, waiting), asked_s)
+            if wish.wanted > 0 or wish.returned or wish.late:
                 given = await self._draw(wish)
-                bucket.put(given, flow.clock.monotonic())
+                bucket.put(given, asked_s, flow.clock.monotonic())
                 self.wake()  # a token is for now
             if wish.wanted <= 0 or given.tokens < wish.wanted:
                 wait_s = bucket.wait_s(flow.clock.monotonic())
                 flow.counts.token_wait_s += wait_s
                 await asyncio.sleep(wait_s)
             self.wake()
+
+    def _held_up(self, by_s: float) -> None:
+        assert self._bucket is not None
+        self._bucket.held_up(self._flow.clock.monotonic(), by_s)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Others have a second's time to learn what was used late."""
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_later(SLICE_S, self._tokens_wanted.set)
 
     async def _draw(self, wish: TokenWish) -> TokensGiven:
         i_handler, clock = self._flow.row.i_handler, self._flow.clock

@@ -134,6 +134,8 @@ class TokenWish(NamedTuple):
     """Tokens given before and not used: they go back."""
     rate: float
     burst: int
+    late: tuple[tuple[int, int], ...] = ()
+    """Tokens used later than a moment after they were given: (microseconds ago, how many)."""
 
 
 class Batch(NamedTuple):

@@ -50,7 +50,8 @@ def draw(bucket: Bucket, wish: TokenWish, now_us: int) -> tuple[Bucket, TokensGi
     """
     level = _level(bucket, wish, now_us)
     grants = [(at, given) for at, given in bucket.grants if 0 <= now_us - at < _COUNTS_US]
-    grants = _taken_back(grants, wish.returned)
+    grants = _taken_back(grants, wish.returned + sum(used for _, used in wish.late))
+    grants = sorted((*grants, *((now_us - ago_us, float(used)) for ago_us, used in wish.late)))
     room = wish.burst - sum(given for _, given in grants)
     given = max(0.0, math.floor(min(level, wish.wanted, room) + 1e-9))
     if given:
@@ -79,7 +80,7 @@ def _level(bucket: Bucket, wish: TokenWish, now_us: int) -> float:
 
 
 def _taken_back(grants: list[tuple[int, float]], returned: float) -> list[tuple[int, float]]:
-    """Grants that were not used count no longer.
+    """Grants that were not used, or not then, count no longer.
 
     Nobody knows which those are: of the oldest, so that none counts for too short a time.
     """

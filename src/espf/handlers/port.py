@@ -74,10 +74,13 @@ class Iteration:
     The engine sets `ends_at` (boot-time clock, seconds) when the last event of the batch is sent.
     """
 
-    __slots__ = ("ends_at", "unsent")
+    __slots__ = ("ends_at", "held_up", "unsent")
 
-    def __init__(self, unsent: int) -> None:
+    def __init__(self, unsent: int, held_up: Callable[[float], None] = lambda _by_s: None) -> None:
         self.unsent = unsent
+        self.held_up = held_up
+        """To be told when a request leaves, and by how many seconds, if it had to wait for a
+        connection since `deliver` was called: it counts against the rate from then on."""
         self.ends_at = float("inf")
 
 
