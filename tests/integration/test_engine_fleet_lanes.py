@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from engine_rig import COALESCED, PLAIN
+from espf.eventlog.model import Batch
 from espf.events.model import Event
 from espf.handlers.port import Attempt, Delivered, Outcome
-from fleet_rig import Fleet, fleet_on
+from fleet_rig import LEASE_S, Fleet, fleet_on
 from postgres_rig import clone
 from storage_rig import PostgresStorage
 
@@ -133,3 +135,33 @@ async def test_results_that_the_database_refuses_hold_back_no_other_handler(flee
     )
 
     assert sorted(set(one.far["refused"].sent)) == sorted(one.far["other"].sent)
+
+
+async def test_a_handler_that_cannot_read_costs_no_other_its_lease(fleet: Fleet) -> None:
+    """Lanes come to it while a read of it hangs."""
+    hanging, other = fleet.add("hanging"), fleet.add("other")
+    one, two = fleet.join("one", "two")
+    await fleet.until(lambda: fleet.owned(hanging) == {"one": 32, "two": 32}, "they share")
+    answered = asyncio.Event()
+    read = two.log.read
+
+    async def slow_read(i_handler: int, *given: Any) -> Batch:
+        if i_handler == hanging:
+            await answered.wait()
+        return await read(i_handler, *given)
+
+    two.log.read = slow_read  # type: ignore[method-assign]
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
+    runner = two.instance._runners[hanging]
+    await fleet.until(lambda: runner.flow.reading, "a read hangs")
+    await one.leave()
+    await fleet.until(lambda: fleet.owned(hanging) == {"two": 64}, "it has all lanes")
+    fences = fleet.storage.all("SELECT fence FROM lane_cursor ORDER BY 1")
+    await asyncio.sleep(2 * LEASE_S)
+    more = await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
+    await fleet.until(lambda: set(more) <= set(two.far["other"].sent), "the other goes on")
+    assert fleet.owned(other) == {"two": 64}
+    assert two.instance.has_lease
+    assert fleet.storage.all("SELECT fence FROM lane_cursor ORDER BY 1") == fences
+    answered.set()
+    await fleet.until(lambda: set(more) <= set(two.far["hanging"].sent), "and it does as well")

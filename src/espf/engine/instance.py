@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from random import Random
 
@@ -91,6 +91,7 @@ class Instance:
             metrics=self.meters.to_json,
             lost=self._lanes_lost,
             hand_over=self._hand_over,
+            beside=self._beside,
         )
         self._handing_over: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -125,6 +126,7 @@ class Instance:
             await self._end_all(group)
             for task in (settling, *others, *self._handing_over.values()):
                 task.cancel()
+            self._keeper.stop()
             await self._say_goodbye()
         for runner in self._runners.values():  # those that did not end in time
             await runner.handler.close()
@@ -306,6 +308,10 @@ class Instance:
             for i_handler, runner in self._runners.items()
             if i_handler not in self._ending and i_handler not in self._lost
         }
+
+    def _beside(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        assert self._group is not None
+        return self._group.create_task(work)
 
     def _hand_over(self, i_handler: int, lanes: list[int]) -> None:
         """Give lanes up, without waiting: the others go on meanwhile."""

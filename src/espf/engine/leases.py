@@ -7,7 +7,7 @@ for less than that, counted from before it asked, so it stops sending before any
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import NamedTuple
 
 import orjson
@@ -55,8 +55,12 @@ class LeaseKeeper:
         metrics: Callable[[], str],
         lost: Callable[[int], None],
         hand_over: Callable[[int, list[int]], None],
+        beside: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
     ) -> None:
-        """`lost` is told of a handler whose lanes another took, `hand_over` of lanes to give up."""
+        """`lost` is told of a handler whose lanes another took, `hand_over` of lanes to give up.
+
+        `beside` runs something while the keeper goes on.
+        """
         self.lease = Lease()
         if not log.exclusive:
             self.lease.ends_s = -1.0
@@ -69,6 +73,9 @@ class LeaseKeeper:
         self._metrics = metrics
         self._lost = lost
         self._hand_over = hand_over
+        self._beside = beside
+        self._arriving: dict[tuple[int, int], asyncio.Task[None]] = {}
+        """Lanes that are ours, and that their handler is still to learn of."""
         self._lanes: dict[tuple[int, int], Watched] = {}
         self._beats: dict[str, Watched] = {}
         self._looked_s = -math.inf
@@ -192,7 +199,7 @@ class LeaseKeeper:
         lanes: list[Unit] = []
         wholes: list[Unit] = []
         for i_handler, own in sorted(by_handler.items()):
-            held = {lease.lane for lease in runners[i_handler].flow.window.leases}
+            held = self._known(i_handler, runners[i_handler])
             # What the database says is ours and we do not know of, we lost: it is free.
             each = [
                 (row.lane, None if row.owner == me and row.lane not in held else row.owner)
@@ -206,7 +213,8 @@ class LeaseKeeper:
 
     async def _follow(self, made: Plan, rows: list[LaneRow]) -> None:
         for i_handler, lanes in made.leave.items():
-            self._hand_over(i_handler, lanes)
+            there = [lane for lane in lanes if (i_handler, lane) not in self._arriving]
+            self._hand_over(i_handler, there)
         seen = {(row.i_handler, row.lane): row for row in rows}
         for i_handler, lanes in made.take.items():
             await self.take(i_handler, [seen[i_handler, lane] for lane in lanes])
@@ -218,8 +226,7 @@ class LeaseKeeper:
         An operator's replay moved their fences while we gave them up.
         """
         for i_handler, runner in self._runners().items():
-            held = {lease.lane for lease in runner.flow.window.leases}
-            known = held | set(made.take.get(i_handler, ()))
+            known = self._known(i_handler, runner) | set(made.take.get(i_handler, ()))
             leases = [
                 LaneLease(row.lane, 0, row.fence)
                 for row in rows
@@ -230,17 +237,45 @@ class LeaseKeeper:
             if leases:
                 await self._log.release_lanes(i_handler, self._me.token, leases)
 
-    async def take(self, i_handler: int, rows: list[LaneRow]) -> None:
-        """Own lanes that are still as they were seen, and have their handler run them."""
+    def _known(self, i_handler: int, runner: Runner) -> set[int]:
+        arriving = {lane for of, lane in self._arriving if of == i_handler}
+        return arriving | {lease.lane for lease in runner.flow.window.leases}
+
+    async def take(self, i_handler: int, rows: list[LaneRow]) -> asyncio.Task[None] | None:
+        """Own lanes that are still as they were seen; their handler learns of them in a task.
+
+        Its reading may be slow, and the lease of everything else must not end by that.
+        """
         runner = self._runners().get(i_handler)
         if runner is None or runner.flow.stopping or not rows:
-            return
+            return None
         leases = await self._log.take_lanes(i_handler, self._me.token, rows)
-        if leases:
-            runner.flow.log.info("lanes.taken", lanes=len(leases))
+        if not leases:
+            return None
+        runner.flow.log.info("lanes.taken", lanes=len(leases))
+        task = self._beside(self._arrive(i_handler, runner, leases))
+        self._arriving |= {(i_handler, lease.lane): task for lease in leases}
+        return task
+
+    async def _arrive(self, i_handler: int, runner: Runner, leases: list[LaneLease]) -> None:
+        try:
             await runner.add_lanes(leases)
+            if self._runners().get(i_handler) is not runner:  # it ended meanwhile
+                await self._log.release_lanes(i_handler, self._me.token, leases)
+        except StorageError as error:  # ours by the database only: taken again at the next tick
+            runner.flow.log.warning("lanes.not_read", error=str(error))
+        finally:
+            for lease in leases:
+                self._arriving.pop((i_handler, lease.lane), None)
+
+    def stop(self) -> None:
+        """End what still runs beside."""
+        for task in set(self._arriving.values()):
+            task.cancel()
 
     async def take_all(self, i_handler: int) -> None:
         """Own every lane of a handler, where nobody else can."""
         rows = await self._log.lanes()
-        await self.take(i_handler, [row for row in rows if row.i_handler == i_handler])
+        task = await self.take(i_handler, [row for row in rows if row.i_handler == i_handler])
+        if task is not None:
+            await task
