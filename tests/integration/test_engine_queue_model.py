@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from engine_rig import COALESCED, FOREIGN, PLAIN, handler_change
-from espf.engine import feeder
+from espf.engine import fresh
 from espf.eventlog.operations import EventFilter
 from queue_world import ENTITIES, HANDLERS, MOODS, OPTIONS, TYPES, World
 
@@ -42,6 +42,13 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(events=st.lists(pairs, min_size=1, max_size=8), seconds=st.sampled_from((0, 0.02)))
     def events_are_captured(self, events: list[tuple[int, str]], seconds: float) -> None:
         self.world.append(events)
+        self.world.run_for(seconds)
+
+    @rule(
+        events=st.lists(pairs, min_size=1, max_size=20), seconds=st.sampled_from((0, 0.003, 0.02))
+    )
+    def a_dispatcher_derives_many(self, events: list[tuple[int, str]], seconds: float) -> None:
+        self.world.append(events, bulk=True)
         self.world.run_for(seconds)
 
     @rule(entity=st.sampled_from(ENTITIES), number=st.integers(5, 30))
@@ -135,9 +142,9 @@ class QueueMachine(RuleBasedStateMachine):
 @pytest.fixture
 def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits so small that every example meets them."""
-    monkeypatch.setattr(feeder, "HEAD_LIMIT", 12)
-    monkeypatch.setattr(feeder, "BATCH", 4)
-    monkeypatch.setattr(feeder, "READY_LOW", 6)
+    monkeypatch.setattr(fresh, "HEAD_LIMIT", 12)
+    monkeypatch.setattr(fresh, "BATCH", 4)
+    monkeypatch.setattr(fresh, "READY_LOW", 6)
 
 
 QueueMachine.TestCase.settings = settings(

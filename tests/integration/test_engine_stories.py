@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from engine_rig import COALESCED, OTHER, PLAIN, handler_change
-from espf.engine import feeder
+from espf.engine import fresh
 from espf.events.model import Event
 from espf.handlers.port import Attempt, Delivered, Outcome, Skipped
 from sim_engine import BUSY, QUICK, SimEngine, ever, sim_engine, with_gate
@@ -123,7 +123,7 @@ def test_no_more_attempts_are_open_than_there_are_tasks(tmp_path: Path, tasks: i
 def test_one_slow_answer_does_not_hold_its_lane(
     engine: SimEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeder, "HEAD_LIMIT", 64)
+    monkeypatch.setattr(fresh, "HEAD_LIMIT", 64)
     far = engine.far["hss"]
     with_gate(engine, lambda event: event.i_event == 1)
     engine.append((1, PLAIN), *[(entity, PLAIN) for entity in range(2, 302)], (1, OTHER))
@@ -144,7 +144,7 @@ def test_one_slow_answer_does_not_hold_its_lane(
 def test_memory_stays_bounded_while_nothing_is_answered(
     engine: SimEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeder, "HEAD_LIMIT", 200)
+    monkeypatch.setattr(fresh, "HEAD_LIMIT", 200)
     with_gate(engine)
     engine.append(*[(entity, PLAIN) for entity in range(3000)])
     engine.run_for(5)

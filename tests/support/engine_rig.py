@@ -94,16 +94,23 @@ def entity_of(event_type: str) -> str:
 
 
 def append_events(
-    connection: sqlite3.Connection, events: Iterable[tuple[int, str]], variables: str = "{}"
+    connection: sqlite3.Connection,
+    events: Iterable[tuple[int, str]],
+    variables: str = "{}",
+    *,
+    bulk: bool = False,
 ) -> list[int]:
-    """Append (entity_id, event_type) pairs as capture does; returns their numbers."""
+    """Append (entity_id, event_type) pairs as capture does; returns their numbers.
+
+    `bulk`: as a dispatcher does that derives many.
+    """
     numbers = []
     connection.execute("BEGIN IMMEDIATE")
     for entity_id, event_type in events:
         cursor = connection.execute(
-            "INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables)"
-            " VALUES (1, ?, ?, ?, ?, ?)",
-            (event_type, entity_of(event_type), entity_id, entity_id % LANES, variables),
+            "INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables, bulk)"
+            " VALUES (1, ?, ?, ?, ?, ?, ?)",
+            (event_type, entity_of(event_type), entity_id, entity_id % LANES, variables, bulk),
         )
         numbers.append(int(cursor.lastrowid or 0))
     connection.execute("COMMIT")

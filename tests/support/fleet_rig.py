@@ -91,7 +91,9 @@ class Fleet:
 
     def owned(self, i_handler: int) -> "Counter[str | None]":
         """Lanes of a handler by owner."""
-        rows = self.storage.all(f"SELECT owner FROM lane_cursor WHERE i_handler = {i_handler}")
+        rows = self.storage.all(
+            f"SELECT owner FROM lane_cursor WHERE i_handler = {i_handler} AND lane < 64"
+        )
         return Counter(owner for (owner,) in rows)
 
     def sent(self, handler: str) -> list[int]:

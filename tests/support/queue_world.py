@@ -216,8 +216,8 @@ class World(BesideEngine):
     def mood_of(self, handler: str, event: Event) -> str:
         return self.bad.get((handler, event.entity_id), self.moods[handler])
 
-    def append(self, pairs: list[tuple[int, str]]) -> None:
-        numbers = append_events(self.shell, pairs)
+    def append(self, pairs: list[tuple[int, str]], *, bulk: bool = False) -> None:
+        numbers = append_events(self.shell, pairs, bulk=bulk)
         for number, (entity_id, event_type) in zip(numbers, pairs, strict=True):
             if event_type != FOREIGN:
                 self.events.append((number, entity_id, event_type))
@@ -283,12 +283,19 @@ class World(BesideEngine):
                 most = 1 + self.by_hand[key]
                 self.check(self.ended(*key) <= most, f"{key} ended {self.ended(*key)} times")
         last = self.shell.execute("SELECT coalesce(max(i_event), 0) FROM event").fetchone()[0]
-        lowest = self.shell.execute("SELECT min(position) FROM lane_cursor").fetchone()[0]
+        ordinary = "SELECT min(position) FROM lane_cursor WHERE lane < 64"
+        lowest = self.shell.execute(ordinary).fetchone()[0]
         self.check(lowest == last, f"a cursor stands at {lowest}, the log ends at {last}")
+        left = self.shell.execute(
+            "SELECT e.i_event FROM event AS e JOIN lane_cursor AS c ON c.lane = e.lane + 64"
+            " JOIN subscription AS s USING (i_handler, event_type)"
+            " WHERE e.bulk = 1 AND e.i_event > c.position"
+        ).fetchall()
+        self.check(not left, f"cursors stand before bulk events {left}")
         for runner in self.instance._runners.values():
             flow = runner.flow
-            left = (flow.window.open, len(flow.ready), len(flow.open_parked), flow.in_flight)
-            self.check(left == (0, 0, 0, 0), f"left in memory: {left}")
+            held = (flow.window.open, len(flow.ready), len(flow.open_parked), flow.in_flight)
+            self.check(held == (0, 0, 0, 0), f"left in memory: {held}")
         assert not self.wrong, self.wrong
 
     # ---- operators ----

@@ -13,6 +13,7 @@ import psycopg
 from engine_rig import START_US, FakeClock, append_events, entity_of, make_database, open_plain
 from espf.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
 from espf.eventlog.model import (
+    ALL_LANES,
     LANES,
     AttemptRow,
     Batch,
@@ -59,7 +60,9 @@ class Storage:
     def all(self, question: str) -> list[tuple[Any, ...]]:
         raise NotImplementedError
 
-    def append(self, pairs: Iterable[tuple[int, str]], variables: str = "{}") -> list[int]:
+    def append(
+        self, pairs: Iterable[tuple[int, str]], variables: str = "{}", *, bulk: bool = False
+    ) -> list[int]:
         """Append (entity_id, event_type) pairs as capture does; returns their numbers."""
         raise NotImplementedError
 
@@ -92,12 +95,12 @@ class Storage:
         return await self.log.take_lanes(i_handler, owner, rows)
 
     async def read(self, i_handler: int, after: int, upto: int, limit: int) -> Batch:
-        return await self.log.read(i_handler, after, upto, limit, range(LANES))
+        return await self.log.read(i_handler, after, upto, limit, range(LANES), bulk_after=0)
 
     async def due(
         self, i_handler: int, now_us: int, limit: int, exclude: list[int], *, early: bool
     ) -> DueEvents:
-        return await self.log.due(i_handler, now_us, limit, exclude, range(LANES), early=early)
+        return await self.log.due(i_handler, now_us, limit, exclude, range(ALL_LANES), early=early)
 
 
 class SqliteStorage(Storage):
@@ -124,8 +127,10 @@ class SqliteStorage(Storage):
     def all(self, question: str) -> list[tuple[Any, ...]]:
         return self.shell.execute(question).fetchall()
 
-    def append(self, pairs: Iterable[tuple[int, str]], variables: str = "{}") -> list[int]:
-        return append_events(self.shell, pairs, variables)
+    def append(
+        self, pairs: Iterable[tuple[int, str]], variables: str = "{}", *, bulk: bool = False
+    ) -> list[int]:
+        return append_events(self.shell, pairs, variables, bulk=bulk)
 
 
 class PostgresStorage(Storage):
@@ -156,14 +161,24 @@ class PostgresStorage(Storage):
     def all(self, question: str) -> list[tuple[Any, ...]]:
         return self.shell.execute(question.encode()).fetchall()
 
-    def append(self, pairs: Iterable[tuple[int, str]], variables: str = "{}") -> list[int]:
+    def append(
+        self, pairs: Iterable[tuple[int, str]], variables: str = "{}", *, bulk: bool = False
+    ) -> list[int]:
         numbers = []
         with self.shell.transaction():
             for entity_id, event_type in pairs:
                 row = self.shell.execute(
-                    "INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables)"
-                    " VALUES (1, %s, %s, %s, %s, %s) RETURNING i_event",
-                    (event_type, entity_of(event_type), entity_id, entity_id % LANES, variables),
+                    "INSERT INTO event"
+                    " (i_env, event_type, entity, entity_id, lane, variables, bulk)"
+                    " VALUES (1, %s, %s, %s, %s, %s, %s) RETURNING i_event",
+                    (
+                        event_type,
+                        entity_of(event_type),
+                        entity_id,
+                        entity_id % LANES,
+                        variables,
+                        int(bulk),
+                    ),
                 ).fetchone()
                 assert row is not None
                 numbers.append(row[0])

@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from espf.engine.window import Item, Window
+from espf.engine.item import Item
+from espf.engine.window import Window
 from espf.eventlog.model import LaneLease
 from espf.events.model import Event
 from espf.handlers.port import Iteration
@@ -38,7 +39,7 @@ class WindowMachine(RuleBasedStateMachine):
         self.number += 1
         item = item_of(self.number, entity_id)
         may_go = self.window.add(item)
-        self.window.read_to = self.number
+        self.window.ordinary.read_to = self.number
         mine = self.waiting.setdefault(entity_id, [])
         assert may_go == (not mine)
         mine.append(item)
@@ -47,7 +48,7 @@ class WindowMachine(RuleBasedStateMachine):
     @rule(numbers=st.integers(1, 5))
     def pass_events_that_nobody_wants(self, numbers: int) -> None:
         self.number += numbers
-        self.window.read_to = self.number
+        self.window.ordinary.read_to = self.number
 
     def _finish(self, entity_id: int, place: int, *, parked: bool) -> None:
         item = self.waiting[entity_id][place]
@@ -103,7 +104,7 @@ class WindowMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_oldest_holds_its_lane_back(self) -> None:
-        oldest = self.window.oldest()
+        oldest = self.window.ordinary.oldest()
         lowest = min((n for numbers in self.unsettled.values() for n in numbers), default=None)
         assert (oldest and oldest.event.i_event) == lowest
 
@@ -118,7 +119,7 @@ class TestWindow(WindowMachine.TestCase):
 def test_a_parked_event_is_not_taken_while_its_entity_is_busy() -> None:
     window = Window([LaneLease(1, 0, 1)])
     first, second = item_of(1, 1), item_of(2, 1)
-    window.read_to = 2
+    window.ordinary.read_to = 2
     window.add(first)
     assert not window.add_parked(second)
     window.release(first)
@@ -127,9 +128,9 @@ def test_a_parked_event_is_not_taken_while_its_entity_is_busy() -> None:
 
 def test_a_lane_of_another_or_an_event_below_the_cursor_is_not_owned() -> None:
     window = Window([LaneLease(1, 5, 1)])
-    assert window.owns(event_of(6, 1))
-    assert not window.owns(event_of(5, 1))
-    assert not window.owns(event_of(6, 2))
+    assert window.ordinary.owns(event_of(6, 1))
+    assert not window.ordinary.owns(event_of(5, 1))
+    assert not window.ordinary.owns(event_of(6, 2))
 
 
 def test_touched_lanes_are_in_the_settlement_even_if_they_stand_still() -> None:
@@ -141,7 +142,7 @@ def test_touched_lanes_are_in_the_settlement_even_if_they_stand_still() -> None:
 def test_a_parked_event_beyond_what_is_read_waits_for_those_before_it() -> None:
     window = Window([LaneLease(1, 0, 1)])
     assert not window.add_parked(item_of(2, 1))
-    window.read_to = 2
+    window.ordinary.read_to = 2
     assert window.add_parked(item_of(2, 1))
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espf.engine.feeder import BATCH, HEAD_LIMIT
+from espf.engine.fresh import BATCH, HEAD_LIMIT
 from espf.eventlog.stretches import REACH, stretches
 
 

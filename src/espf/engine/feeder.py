@@ -1,22 +1,21 @@
 """Reads a handler's events from the log into memory: fresh ones, due ones, and probes."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from espf.engine.flow import Flow
+from espf.engine.fresh import BATCH, READY_LOW, FreshReader
+from espf.engine.item import Item
 from espf.engine.patience import until_stored
-from espf.engine.window import Item
 from espf.errors import StorageError
 from espf.eventlog.model import LaneLease
 from espf.eventlog.port import EventLog
 from espf.handlers.port import Handler, Iteration, Skipped
 
-HEAD_LIMIT = 4096
-"""How far, in events, reading may run ahead of the lowest cursor."""
-BATCH = 512
-READY_LOW = 512
-"""Read more when fewer than this many events wait to be sent."""
+RELEASE_S = 0.05
+"""Between two looks for events that need wait for bulk events no longer."""
 
 
 class Feeder:
@@ -25,23 +24,16 @@ class Feeder:
     def __init__(self, flow: Flow, log: EventLog, handler: Handler) -> None:
         self._flow = flow
         self._log = log
-        self._handler = handler
+        self._fresh = FreshReader(flow, log, handler)
         self._i_handler = flow.row.i_handler
         self._next_due_us: int | None = None
-        self._already: frozenset[int] = frozenset()
+        self._released_s = -math.inf
         self._turn = asyncio.Lock()
 
     async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
-        """Take lanes, and learn what of them is settled above their cursors: it is not sent again.
-
-        Not while a read is under way: it would not have looked at these lanes.
-        """
+        """Take lanes, when no read is under way."""
         async with self._turn:
-            settled = await self._log.settled_above(self._i_handler, leases)
-            kept = {i_event for i_event in self._already if i_event > self._flow.window.read_to}
-            self._already = settled | kept
-            self._flow.window.add_lanes(leases)
-            self._flow.lanes_moved()
+            await self._fresh.add_lanes(leases)
         self._flow.look_for_due = True
         self._flow.fed.set()
 
@@ -63,15 +55,16 @@ class Feeder:
             async with asyncio.timeout(self._nap_s()):
                 await flow.fed.wait()
         except TimeoutError:
-            if flow.window.lag and not flow.window.open:
+            if flow.window.is_behind:
                 flow.results_waiting()
 
     def _nap_s(self) -> float:
         if self._flow.breaker.is_open:
             return 0.1
+        most_s = RELEASE_S if self._flow.window.bulk_waited_for else 1.0
         if self._next_due_us is None:
-            return 1.0
-        return min(1.0, max(0.005, (self._next_due_us - self._flow.clock.now_us()) / 1_000_000))
+            return most_s
+        return min(most_s, max(0.005, (self._next_due_us - self._flow.clock.now_us()) / 1_000_000))
 
     async def _fill(self) -> bool:
         flow = self._flow
@@ -84,61 +77,24 @@ class Feeder:
             flow.put_parked_back()
             await self._choose_probe()
             return False
+        await self._release_behind_bulk()
         due = await self._fill_due()
-        return await self._fill_fresh() or due
+        return await self._fresh.read() or due
 
-    async def _fill_fresh(self) -> bool:
-        flow, window = self._flow, self._flow.window
-        if len(flow.ready) >= READY_LOW or window.read_to >= flow.horizon:
-            return False
-        room = HEAD_LIMIT - max(window.lag, window.open)
-        if room <= 0:
-            self._pass_oldest()
-            return False
-        upto = min(flow.horizon, window.read_to + HEAD_LIMIT)
-        flow.reading = True
-        flow.parked_lately.clear()
+    async def _release_behind_bulk(self) -> None:
+        flow, now_s = self._flow, self._flow.clock.monotonic()
+        if not flow.window.bulk_waited_for or now_s - self._released_s < RELEASE_S:
+            return
+        self._released_s = now_s
+        flow.window.parked_waiters = False  # one that is parked meanwhile says so
+        left = True
         try:
-            lanes = window.lanes_to_read(upto)
-            batch = await self._log.read(
-                self._i_handler, window.read_to, upto, min(BATCH, room), lanes
+            released, left = await self._log.release_behind_bulk(
+                self._i_handler, flow.clock.now_us()
             )
         finally:
-            flow.reading = False
-        iteration = Iteration(len(batch.events), flow.held_up)
-        for event in batch.events:
-            if window.owns(event) and not (
-                event.i_event in self._already or event.i_event in batch.already_parked
-            ):
-                key = (event.entity, event.entity_id)
-                behind = key in batch.parked or key in flow.parked_lately
-                self._take_in(Item(event, iteration), batch.skips.get(event.i_event), behind=behind)
-            else:
-                flow.count_down(iteration)
-        window.read_to = batch.read_to
-        flow.counts.events_read += len(batch.events)
-        return True
-
-    def _take_in(self, item: Item, skip: str | None, *, behind: bool) -> None:
-        flow = self._flow
-        behind = behind and not flow.window.holds_back(item.key)
-        may_send = flow.window.add(item)
-        skipped = self._handler.screen(item.event) if skip is None else Skipped(skip)
-        if skipped is not None:
-            flow.skip(item, skipped)
-        elif behind:
-            flow.park_later(item)
-        elif may_send:
-            flow.ready.append(item)
-
-    def _pass_oldest(self) -> None:
-        """One slow answer must not hold its lane: park it as in progress, its followers behind."""
-        flow = self._flow
-        oldest = flow.window.oldest()
-        if oldest is not None and oldest.started_us and not (oldest.probe and flow.breaker.is_open):
-            flow.park_later(oldest)
-            flow.park_waiting([oldest.key])
-        flow.results_waiting()
+            flow.window.parked_waiters = flow.window.parked_waiters or left
+        flow.look_for_due = flow.look_for_due or released
 
     async def _fill_due(self) -> bool:
         flow = self._flow
@@ -192,7 +148,7 @@ class Feeder:
         item = next((item for item in flow.ready if breaker.may_probe(item.key)), None)
         if item is None:
             breaker.forget_probes()
-            item = flow.ready[0]
+            item = flow.ready.first
         flow.ready.remove(item)
         item.probe = True
         breaker.probe_sent(item.key, now_s)
@@ -221,4 +177,4 @@ class Feeder:
         for row in fresh_first:
             if self._take_parked(Item.of_parked(row, Iteration(1, flow.held_up))):
                 return
-        await self._fill_fresh()
+        await self._fresh.read()

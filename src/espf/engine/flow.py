@@ -6,7 +6,6 @@ settler commits those and lets followers go. All on one event loop, so nothing h
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -14,8 +13,10 @@ import structlog
 
 from espf.clock import Clock
 from espf.engine.breaker import Breaker
-from espf.engine.window import Item, Window
-from espf.eventlog.model import LANES, EntityKey, HandlerRow, HandlerState
+from espf.engine.item import Item
+from espf.engine.ready import Ready
+from espf.engine.window import Window
+from espf.eventlog.model import ALL_LANES, EntityKey, HandlerRow, HandlerState
 from espf.handlers.port import Iteration, Skipped
 from espf.handlers.settings import HandlerSettings
 from espf.metrics.counts import HandlerCounts
@@ -51,7 +52,7 @@ class Flow:
         self.clock = clock
         self.results_waiting = results_waiting
         self.window = Window()
-        self.ready: deque[Item] = deque()
+        self.ready = Ready()
         """May be sent now, in this order; no two of one entity."""
         self.finished: list[Item] = []
         """Have an outcome that is not committed."""
@@ -61,6 +62,8 @@ class Flow:
         """`i_event` of the parked events that are in memory."""
         self.parked_lately: set[EntityKey] = set()
         """Entities parked since the read under way began: its snapshot does not show them."""
+        self.waiters_lately: dict[EntityKey, int] = {}
+        """The same for what waits for bulk events: the first of each entity."""
         self.reading = False
         """A read of the lanes is under way."""
         self.skip_asked: dict[int, str] = {}
@@ -110,7 +113,7 @@ class Flow:
 
     def lanes_moved(self) -> None:
         """Lanes were taken or given up."""
-        self.incomplete = self.settings.leased_whole and len(self.window.own) < LANES
+        self.incomplete = self.settings.leased_whole and len(self.window.own) < ALL_LANES
 
     def may_send(self) -> bool:
         """Whether the lanes are ours for certain: asked before each request leaves."""
@@ -127,12 +130,13 @@ class Flow:
         Where a parked row was made or settled, others of the entity may be parked as well: what
         follows in memory goes behind them, or it would be sent before them.
         """
-        barred: set[EntityKey] = set()
+        barred: dict[EntityKey, int] = {}  # what follows after that number
         following: list[Item] = []
         for item in (*parked, *settled):
             self.open_parked.discard(item.event.i_event)
             if item.parked:
-                barred.add(item.key)
+                after = item.event.i_event if item.behind_bulk else 0
+                barred[item.key] = min(after, barred.get(item.key, after))
             promoted = self.window.release(item)
             if promoted is not None:
                 following.append(promoted)
@@ -140,17 +144,19 @@ class Flow:
             if self.window.is_leaving(item.event.lane):
                 if self._untouched(item):
                     self._drop(item)
-            elif item.key in barred:
+            elif item.event.i_event > barred.get(item.key, item.event.i_event):
                 self.park_later(item)
             elif self._untouched(item):
                 self.ready.append(item)
-        self.park_waiting(barred)
+        for key, after in barred.items():
+            self.park_waiting([key], after)
 
-    def park_waiting(self, keys: Iterable[EntityKey]) -> None:
-        """Have what waits behind these entities' first items parked."""
+    def park_waiting(self, keys: Iterable[EntityKey], after: int = 0) -> None:
+        """Have what waits behind these entities' first items, and after a number, parked."""
         for key in keys:
             for item in self.window.waiting(key):
-                self.park_later(item)
+                if item.event.i_event > after:
+                    self.park_later(item)
 
     def park_later(self, item: Item) -> None:
         """Have the next settlement park an event that was not sent, or that holds its lane."""
@@ -178,14 +184,15 @@ class Flow:
             return
         reason = self.skip_asked.get(item.event.i_event)
         if reason is None:
-            self.ready.appendleft(item)
+            self.ready.put_first(item)
         else:
             self.skip(item, Skipped(reason))
 
     def leave(self, lanes: Collection[int]) -> None:
         """Send nothing more of these lanes, and forget what was not sent of them."""
         self.window.start_leaving(lanes)
-        self.ready = deque(item for item in self.ready if not self._forgotten(item, lanes))
+        for item in self.ready.take_out(lambda item: item.event.lane in lanes):
+            self._drop(item)
         if self.probe is not None and self.probe.event.lane in lanes:
             self._drop(self.probe)
             self.probe = None
@@ -193,12 +200,6 @@ class Flow:
         for item in self.window.open_in(lanes):
             if not self.window.is_first(item) and self._untouched(item):
                 self.forget([item])
-
-    def _forgotten(self, item: Item, lanes: Collection[int]) -> bool:
-        if item.event.lane not in lanes:
-            return False
-        self._drop(item)
-        return True
 
     def _drop(self, item: Item) -> None:
         """Forget an item that was not sent, and with it those behind it."""
@@ -234,10 +235,9 @@ class Flow:
 
     def put_parked_back(self) -> None:
         """Forget parked events that were not sent: an operator may skip or release them."""
-        waiting = [item for item in self.ready if item.from_parked]
+        waiting = self.ready.take_out(lambda item: item.from_parked)
         if not waiting:
             return
-        self.ready = deque(item for item in self.ready if not item.from_parked)
         for item in waiting:
             self.left(item)
         self.let_go((), waiting)

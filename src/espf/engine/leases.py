@@ -18,7 +18,7 @@ from espf.engine.flow import Lease
 from espf.engine.runner import Runner
 from espf.engine.sharing import Plan, Unit, plan
 from espf.errors import StorageError
-from espf.eventlog.model import InstanceRow, LaneLease, LaneRow
+from espf.eventlog.model import BULK_FROM, InstanceRow, LaneLease, LaneRow
 from espf.eventlog.port import EventLog
 
 OWNERS_SHARE = 0.75
@@ -160,7 +160,7 @@ class LeaseKeeper:
             (row.i_handler, row.lane): row.fence for row in rows if row.owner == self._me.token
         }
         for i_handler, runner in self._runners().items():
-            held = runner.flow.window.leases
+            held = (one for one in runner.flow.window.leases if one.lane < BULK_FROM)
             if any(fences.get((i_handler, lease.lane)) != lease.fence for lease in held):
                 runner.flow.log.warning("lease.lost")
                 self._lost(i_handler)
@@ -214,7 +214,7 @@ class LeaseKeeper:
     async def _follow(self, made: Plan, rows: list[LaneRow]) -> None:
         for i_handler, lanes in made.leave.items():
             there = [lane for lane in lanes if (i_handler, lane) not in self._arriving]
-            self._hand_over(i_handler, there)
+            self._hand_over(i_handler, there + [lane + BULK_FROM for lane in there])
         seen = {(row.i_handler, row.lane): row for row in rows}
         for i_handler, lanes in made.take.items():
             await self.take(i_handler, [seen[i_handler, lane] for lane in lanes])

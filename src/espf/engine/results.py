@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from espf.engine.item import Item
 from espf.engine.runner import Runner
-from espf.engine.window import Item
 from espf.eventlog.model import (
     AttemptRow,
     BreakerMove,
@@ -44,6 +44,9 @@ class Contribution:
             flow.put_first(item)
         if flow.reading:
             flow.parked_lately.update(item.key for item in (*self.parked, *self.passed))
+            for item in self.parked:
+                if item.behind_bulk:
+                    flow.waiters_lately.setdefault(item.key, item.event.i_event)
         flow.let_go(self.settled, self.parked)
         flow.park_waiting({item.key for item in self.passed})
         if self.parked or self.released or any(item.parked for item in self.settled):
@@ -151,11 +154,12 @@ def _park_behind(runner: Runner, item: Item, settlement: Settlement, part: Contr
     if item.parked or item.outcome is not None:
         return
     in_flight = bool(item.started_us)
+    waits = in_flight or item.behind_bulk
     _park(
         runner,
         item,
         settlement,
-        due_us=None if in_flight else settlement.now_us,
+        due_us=None if waits else settlement.now_us,
         in_flight=in_flight,
     )
     (part.passed if in_flight else part.parked).append(item)
@@ -186,6 +190,7 @@ def _park(
         stopped_base_us=item.stopped_base_us,
         coalesced=item.coalesced,
         reason=reason,
+        behind_bulk=int(item.behind_bulk),
     )
     (settlement.repark if item.parked else settlement.park).append(row)
     item.parked = True

@@ -139,8 +139,11 @@ class Runner:
     async def operator_acted(self) -> None:
         """Parked events may be due, and events in memory that are not sent may be skipped."""
         flow, window = self.flow, self.flow.window
+        tracks = (window.ordinary, window.bulk)
         asked = await self._log.skips(
-            self.row.i_handler, window.read_to - window.lag, window.read_to
+            self.row.i_handler,
+            min(track.read_to - track.lag for track in tracks),
+            max(track.read_to for track in tracks),
         )
         flow.skip_asked = asked
         flow.put_parked_back()

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from espf.engine.bucket import SLICE_S, Bucket
 from espf.engine.flow import Flow
+from espf.engine.item import Item
 from espf.engine.patience import until_stored
-from espf.engine.window import Item
 from espf.eventlog.model import EntityKey, TokensGiven, TokenWish
 from espf.eventlog.port import EventLog
 from espf.events.catalogue import coalescing_types
@@ -91,16 +91,17 @@ class Sender:
         probe = flow.probe
         if flow.stopping or flow.paused or flow.stalled or not flow.may_send():
             return None
-        if probe is None and (flow.breaker.is_open or not flow.ready):
+        queue = flow.ready.ordinary or flow.ready.bulk
+        if probe is None and (flow.breaker.is_open or not queue):
             return None
-        if self._bucket is not None and not self._may_leave(probe or flow.ready[0]):
+        if self._bucket is not None and not self._may_leave(probe or queue[0]):
             self._tokens_wanted.set()
             return None
         if probe is not None:
             flow.probe = None
             return probe
-        item = flow.ready.popleft()
-        if len(flow.ready) == REFILL_AT:
+        item = queue.popleft()
+        if len(queue) == REFILL_AT:
             flow.fed.set()
         return item
 

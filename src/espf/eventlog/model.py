@@ -6,7 +6,11 @@ from typing import Literal, NamedTuple
 from espf.events.model import Event
 
 LANES = 64
-"""Lanes of a handler: `lane = entity_id % 64`."""
+"""Lanes that entities are spread over: `entity_id % 64`."""
+BULK_FROM = 64
+"""Bulk events of an entity are in a lane of their own, that many numbers above the ordinary one."""
+ALL_LANES = 128
+"""Lanes of a handler, each with its cursor. An ordinary lane and its bulk lane have one owner."""
 DAY_US = 86_400_000_000
 
 EntityKey = tuple[str, int]
@@ -145,12 +149,17 @@ class Batch(NamedTuple):
     """Subscribed events, in order of `i_event`."""
     read_to: int
     """Everything up to here was looked at, unsubscribed types included."""
-    parked: frozenset[EntityKey]
-    """Entities of these events that have something parked: the events go behind it."""
+    parked: dict[EntityKey, int | None]
+    """Entities of these events that have something parked: the events go behind it.
+
+    With the first of it that waits for bulk events, if any does.
+    """
     skips: dict[int, str]
     """Events that an operator asked to skip: i_event → reason."""
     already_parked: frozenset[int]
     """Events of this stretch that are parked themselves: they are sent from there."""
+    bulk_ahead: bool = False
+    """There are bulk events up to here that are not read yet."""
 
 
 class ParkedEvent(NamedTuple):
@@ -209,6 +218,8 @@ class ParkRow(NamedTuple):
     stopped_base_us: int
     coalesced: int
     reason: str | None
+    behind_bulk: int = 0
+    """1: it waits until the cursors of both its lanes are past it."""
 
 
 class UnparkRow(NamedTuple):

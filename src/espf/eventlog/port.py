@@ -4,7 +4,7 @@ The port assumes no SQL transaction across lanes beyond `settle`, whose parts ar
 each handler and lane, so that a distributed log can stand behind it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from espf.eventlog.model import (
@@ -79,9 +79,35 @@ class EventLog(Protocol):
         """Events above the cursors of these lanes that are settled; others' may be among them."""
 
     async def read(
+        self,
+        i_handler: int,
+        after: int,
+        upto: int,
+        limit: int,
+        lanes: Collection[int],
+        *,
+        bulk_after: int,
+    ) -> Batch:
+        """Subscribed ordinary events of the lanes with `after < i_event <= upto`, at most `limit`.
+
+        `bulk_after`: up to where bulk events are read.
+        """
+
+    async def read_bulk(
         self, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
     ) -> Batch:
-        """Subscribed events of the lanes with `after < i_event <= upto`, at most `limit`."""
+        """The same of bulk events, of which there may be few among very many others."""
+
+    async def behind_bulk(
+        self, i_handler: int, events: Collection[Event], after: Mapping[int, int]
+    ) -> frozenset[int]:
+        """Which of the events have a bulk event of their entity before them that is not read yet.
+
+        `after`: up to where each bulk lane is read.
+        """
+
+    async def release_behind_bulk(self, i_handler: int, now_us: int) -> tuple[bool, bool]:
+        """Let go what waited for bulk events that are settled; whether any was, and any is left."""
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""

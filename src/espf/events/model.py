@@ -20,7 +20,7 @@ class Event(NamedTuple):
     entity_id: int
     """Integer key of the entity (`i_account`, `i_customer`, …)."""
     lane: int
-    """`entity_id % 64`."""
+    """`entity_id % 64`, and 64 more for a bulk event."""
     event_time: str
     """When it happened, `YYYY-MM-DD HH:MM:SS` in UTC."""
     variables: str

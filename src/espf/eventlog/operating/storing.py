@@ -5,7 +5,7 @@ import difflib
 import orjson
 
 from espf.errors import ConfigError
-from espf.eventlog.model import LANES
+from espf.eventlog.model import ALL_LANES
 from espf.eventlog.operating.health import waiting_in_lanes
 from espf.eventlog.operating.search.views import views_of
 from espf.eventlog.operating.session import Session
@@ -41,7 +41,7 @@ def store(session: Session, change: HandlerChange, now_us: int, end: int) -> Non
 def _add_cursors(session: Session, i_handler: int, start: int | None, end: int) -> None:
     position = end if start is None else max(0, min(end, start - 1))
     session.run("add_state", {"i_handler": i_handler})
-    for lane in range(LANES):
+    for lane in range(ALL_LANES):
         session.run("add_cursor", {"i_handler": i_handler, "lane": lane, "position": position})
 
 

@@ -1,6 +1,6 @@
 """EventLog on PostgreSQL: three connections, for looking around, for reading and for settling."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -9,6 +9,8 @@ from espf.clock import Clock
 from espf.database_url import PostgresUrl
 from espf.errors import StorageError
 from espf.eventlog.model import (
+    ALL_LANES,
+    BULK_FROM,
     DAY_US,
     Batch,
     DueEvents,
@@ -139,11 +141,41 @@ class PostgresEventLog:
             return await reading.settled_above(link, i_handler, leases)
 
     async def read(
+        self,
+        i_handler: int,
+        after: int,
+        upto: int,
+        limit: int,
+        lanes: Collection[int],
+        *,
+        bulk_after: int,
+    ) -> Batch:
+        """Subscribed ordinary events of the lanes, at most `limit`."""
+        async with self._on(self._reader) as link:
+            return await reading.read_batch(link, i_handler, after, upto, limit, lanes, bulk_after)
+
+    async def read_bulk(
         self, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
     ) -> Batch:
-        """Subscribed events of the lanes with `after < i_event <= upto`, at most `limit`."""
+        """Subscribed bulk events of the lanes, at most `limit`."""
+        places = [lane - BULK_FROM for lane in lanes]
         async with self._on(self._reader) as link:
-            return await reading.read_batch(link, i_handler, after, upto, limit, lanes)
+            return await reading.read_batch(link, i_handler, after, upto, limit, places, None)
+
+    async def behind_bulk(
+        self, i_handler: int, events: Collection[Event], after: Mapping[int, int]
+    ) -> frozenset[int]:
+        """Which of the events have an unread bulk event of their entity before them."""
+        async with self._on(self._reader) as link:
+            return await reading.behind_bulk(link, i_handler, events, after)
+
+    async def release_behind_bulk(self, i_handler: int, now_us: int) -> tuple[bool, bool]:
+        """Let go what waited for bulk events that are settled."""
+        bound = {"i_handler": i_handler, "now_us": now_us}
+        async with self._on(self._writer) as link:
+            released = await link.fetch(statement("release_behind_bulk"), bound)
+            ((left,),) = await link.fetch(statement("any_behind_bulk"), bound)
+        return bool(released), bool(left)
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""
@@ -169,7 +201,7 @@ class PostgresEventLog:
         self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
     ) -> None:
         """What is parked in these lanes keeps its distance to now."""
-        bound = {"i_handler": i_handler, "lanes": reading.listed(lanes), "by_us": by_us}
+        bound = {"i_handler": i_handler, "lanes": reading.listed(lanes, ALL_LANES), "by_us": by_us}
         bound |= {"since_us": since_us, "now_us": now_us}
         async with self._on(self._writer) as link:
             await link.fetch(statement("shift_clock"), bound)

@@ -1,9 +1,13 @@
 """What the engine reads: short ranges by an index, several statements in one round trip."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from espf.eventlog.model import (
+    ALL_LANES,
+    BULK_FROM,
     LANES,
     Batch,
     DueEvents,
@@ -46,9 +50,15 @@ async def settled_above(link: Link, i_handler: int, leases: Sequence[LaneLease])
 
 
 async def read_batch(
-    link: Link, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
+    link: Link,
+    i_handler: int,
+    after: int,
+    upto: int,
+    limit: int,
+    lanes: Collection[int],
+    bulk_after: int | None,
 ) -> Batch:
-    """One batch and what must be known about it.
+    """One batch and what must be known about it; of bulk events if `bulk_after` is None.
 
     What is parked is asked after the events are: what parks in between is seen then, or was parked
     by the asker itself, who knows it.
@@ -59,14 +69,15 @@ async def read_batch(
         "upto": upto,
         "limit": limit,
         "lanes": listed(lanes),
+        "bulk_after": bulk_after,
     }
-    rows, ((any_parked,),), skipped = await link.fetch_all(
-        [
-            (statement("read"), bound),
-            (statement("has_parked"), bound),
-            (statement("skips"), bound),
-        ]
+    names = ["read", "has_parked", "skips", "has_bulk"]
+    if bulk_after is None:
+        names = ["read_bulk", "has_parked", "skips"]
+    rows, ((any_parked,),), skipped, *ahead = await link.fetch_all(
+        [(statement(name), bound) for name in names]
     )
+    bulk_ahead = bool(ahead) and bool(ahead[0][0][0])
     events = [Event._make(row) for row in rows]
     read_to = events[-1].i_event if len(events) == limit else upto
     if events and any_parked:
@@ -76,9 +87,23 @@ async def read_batch(
         keys, numbers = await link.fetch_all(
             [(statement("parked_entities"), bound), (statement("parked_between"), bound)]
         )
-        parked = frozenset((entity, entity_id) for entity, entity_id in keys)
-        return Batch(events, read_to, parked, dict(skipped), frozenset(n for (n,) in numbers))
-    return Batch(events, read_to, frozenset(), dict(skipped), frozenset())
+        parked = {(entity, entity_id): waiter for entity, entity_id, waiter in keys}
+        already = frozenset(n for (n,) in numbers)
+        return Batch(events, read_to, parked, dict(skipped), already, bulk_ahead)
+    return Batch(events, read_to, {}, dict(skipped), frozenset(), bulk_ahead)
+
+
+async def behind_bulk(
+    link: Link, i_handler: int, events: Collection[Event], after: Mapping[int, int]
+) -> frozenset[int]:
+    """Events with a bulk event of their entity before them that is not read yet."""
+    asked = [
+        {"i_event": e.i_event, "entity": e.entity, "entity_id": e.entity_id, "after": read_to}
+        for e in events
+        if (read_to := after.get(e.lane + BULK_FROM)) is not None
+    ]
+    bound = {"i_handler": i_handler, "asked": orjson.dumps(asked).decode()}
+    return frozenset(n for (n,) in await link.fetch(statement("behind_bulk"), bound))
 
 
 async def due(
@@ -97,7 +122,7 @@ async def due(
         "upto_us": upto_us,
         "limit": limit,
         "exclude": list(exclude),
-        "lanes": listed(lanes),
+        "lanes": listed(lanes, ALL_LANES),
     }
     rows, ((following,),) = await link.fetch_all(
         [(statement("due"), bound), (statement("next_due"), bound)]
@@ -114,6 +139,6 @@ async def skips(link: Link, i_handler: int, after: int, upto: int) -> dict[int, 
     return dict(await link.fetch(statement("skips"), bound))
 
 
-def listed(lanes: Collection[int]) -> list[int] | None:
+def listed(lanes: Collection[int], all_are: int = LANES) -> list[int] | None:
     """Lanes as a statement takes them; None for all of them, which needs no looking."""
-    return None if len(lanes) == LANES else list(lanes)
+    return None if len(lanes) == all_are else list(lanes)

@@ -117,7 +117,7 @@ GROUP BY value;
 -- name: forget_stale_wishes
 DELETE FROM skip_request WHERE i_handler = :i_handler AND i_event > :position AND EXISTS (
     SELECT 1 FROM event AS e
-    JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane
+    JOIN lane_cursor AS c ON c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane + 64 * e.bulk
     WHERE e.i_event = skip_request.i_event AND e.i_event <= c.position
 );
 
@@ -131,7 +131,7 @@ DELETE FROM parked WHERE i_handler = :i_handler AND i_event > :position AND EXIS
 
 -- name: activate_left
 UPDATE parked SET due_us = :now_us
-WHERE i_handler = :i_handler AND i_event > :position AND due_us IS NULL AND in_progress = 0
+WHERE i_handler = :i_handler AND i_event > :position AND due_us IS NULL AND in_progress = 0 AND behind_bulk = 0
   AND NOT EXISTS (
     SELECT 1 FROM parked AS earlier
     WHERE earlier.i_handler = :i_handler AND earlier.entity_id = parked.entity_id
@@ -198,7 +198,7 @@ RETURNING i_event, entity_id;
 -- The first of each entity, if it waited behind one that has left.
 -- name: activate_first
 UPDATE parked SET due_us = :now_us
-WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND i_event IN (
+WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND behind_bulk = 0 AND i_event IN (
     SELECT min(next.i_event) FROM parked AS next
     WHERE next.i_handler = :i_handler AND next.entity_id IN (:entity_ids[])
     GROUP BY next.entity_id, next.entity
@@ -216,6 +216,6 @@ INSERT INTO skip_request (i_handler, i_event, reason)
 SELECT :i_handler, i_event, :reason FROM event
 WHERE i_event IN (:numbers[]) AND i_event > (
     SELECT c.position FROM lane_cursor AS c
-    WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane
+    WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane + 64 * event.bulk
   )
 ON CONFLICT (i_handler, i_event) DO NOTHING;

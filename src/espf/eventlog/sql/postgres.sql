@@ -69,17 +69,19 @@ SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user
   AND application_name = ANY(CAST(:names AS text[])) AND pid <> pg_backend_pid();
 
--- Lanes that a transaction holds at this moment have an owner who lives.
+-- Lanes that a transaction holds at this moment have an owner who lives. Bulk lanes go with theirs.
 -- name: take_lanes
-UPDATE lane_cursor SET owner = :owner, fence = fence + 1, renewals = renewals + 1
-WHERE i_handler = :i_handler AND bulk = 0 AND lane IN (
+WITH free AS (
     SELECT c.lane FROM lane_cursor AS c
     JOIN json_to_recordset(CAST(:seen AS json)) AS s (lane bigint, fence bigint, renewals bigint)
         ON s.lane = c.lane AND s.fence = c.fence AND s.renewals = c.renewals
     WHERE c.i_handler = :i_handler AND c.bulk = 0
     ORDER BY c.lane FOR UPDATE OF c SKIP LOCKED
 )
-RETURNING lane, position, fence;
+UPDATE lane_cursor AS own SET owner = :owner, fence = fence + 1, renewals = renewals + 1
+FROM free
+WHERE own.i_handler = :i_handler AND own.bulk = 0 AND own.lane IN (free.lane, free.lane + 64)
+RETURNING own.lane, own.position, own.fence;
 
 -- A crash left these in the middle of an attempt: whoever takes the lanes tries them again, or,
 -- if an operator has an earlier one of the entity sent again, after that one.
@@ -99,7 +101,8 @@ WHERE i_handler = :i_handler AND NOT parked_us BETWEEN :since_us AND :now_us
   AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])));
 
 -- name: renew_lanes
-UPDATE lane_cursor SET renewals = renewals + 1 WHERE owner = :owner AND bulk = 0
+UPDATE lane_cursor SET renewals = renewals + 1
+WHERE owner = :owner AND bulk = 0 AND lane < 64
 RETURNING i_handler, lane, owner, fence, renewals;
 
 -- name: release_lanes
@@ -112,16 +115,40 @@ WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.owner = :owner
 -- name: read
 SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
 FROM event
-WHERE i_event > :after AND i_event <= :upto
+WHERE bulk = 0 AND i_event > :after AND i_event <= :upto
   AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
   AND event_type = ANY(ARRAY(SELECT event_type FROM subscription WHERE i_handler = :i_handler))
 ORDER BY i_event LIMIT :limit;
+
+-- The index of bulk events has no others in it, however many are between them.
+-- name: read_bulk
+SELECT i_event, i_env, event_type, entity, entity_id, lane + 64, event_time, variables, has_sim, caused_by
+FROM event
+WHERE bulk = 1 AND i_event > :after AND i_event <= :upto
+  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
+  AND event_type = ANY(ARRAY(SELECT event_type FROM subscription WHERE i_handler = :i_handler))
+ORDER BY i_event LIMIT :limit;
+
+-- Which of these events have a bulk event of their entity before them that is not read yet.
+-- name: behind_bulk
+SELECT k.i_event FROM json_to_recordset(CAST(:asked AS json))
+    AS k (i_event bigint, entity text, entity_id bigint, after bigint)
+WHERE EXISTS (
+    SELECT 1 FROM event AS e
+    WHERE e.entity_id = k.entity_id AND e.entity = k.entity
+      AND e.i_event > k.after AND e.i_event < k.i_event AND e.bulk = 1
+      AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
+);
 
 -- Which of these entities have something parked. The first parked row of each is looked up in the
 -- index's own order, here and below: whatever the statistics say, no plan that reads all that is
 -- parked looks cheaper, as it did when 100,000 rows of one entity were most of the table.
 -- name: parked_entities
-SELECT k.entity, k.entity_id
+SELECT k.entity, k.entity_id, (
+    SELECT min(w.i_event) FROM parked AS w
+    WHERE w.i_handler = :i_handler AND w.entity_id = k.entity_id AND w.entity = k.entity
+      AND w.behind_bulk = 1
+)
 FROM unnest(CAST(:entities AS text[]), CAST(:entity_ids AS bigint[])) AS k (entity, entity_id)
 CROSS JOIN LATERAL (
     SELECT p.entity FROM parked AS p
@@ -131,7 +158,7 @@ CROSS JOIN LATERAL (
 WHERE first.entity = k.entity;
 
 -- name: due
-SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
+SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane + 64 * e.bulk, e.event_time, e.variables,
     e.has_sim, e.caused_by, d.attempts, d.probes, d.due_us, d.first_attempt_us, d.stopped_base_us,
     d.coalesced
 FROM (
@@ -199,24 +226,25 @@ FROM (
     WHERE n.entity = u.entity
 ) AS first
 WHERE p.i_handler = first.i_handler AND p.i_event = first.i_event
-  AND p.due_us IS NULL AND p.in_progress = 0;
+  AND p.due_us IS NULL AND p.in_progress = 0 AND p.behind_bulk = 0;
 
 -- An event goes behind an earlier parked one of its entity, in the table or among these rows.
 -- name: park_all
 INSERT INTO parked (
     i_handler, i_event, entity, entity_id, lane, attempts, probes, in_progress, due_us, parked_us,
-    first_attempt_us, stopped_base_us, coalesced, reason
+    first_attempt_us, stopped_base_us, coalesced, reason, behind_bulk
 )
 SELECT r.i_handler, r.i_event, r.entity, r.entity_id, r.lane, r.attempts, r.probes, r.in_progress,
     CASE WHEN row_number() OVER (
         PARTITION BY r.i_handler, r.entity, r.entity_id ORDER BY r.i_event
     ) > 1 OR (earlier.entity = r.entity AND earlier.i_event < r.i_event)
     THEN NULL ELSE r.due_us END,
-    r.parked_us, r.first_attempt_us, r.stopped_base_us, r.coalesced, r.reason
+    r.parked_us, r.first_attempt_us, r.stopped_base_us, r.coalesced, r.reason,
+    r.behind_bulk
 FROM json_to_recordset(CAST(:rows AS json)) AS r (
     i_handler bigint, i_event bigint, entity text, entity_id bigint, lane bigint, attempts bigint,
     probes bigint, in_progress bigint, due_us bigint, parked_us bigint, first_attempt_us bigint,
-    stopped_base_us bigint, coalesced bigint, reason text
+    stopped_base_us bigint, coalesced bigint, reason text, behind_bulk bigint
 )
 LEFT JOIN LATERAL (
     SELECT p.entity, p.i_event FROM parked AS p

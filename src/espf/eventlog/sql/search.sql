@@ -40,7 +40,7 @@ SELECT DISTINCT entity FROM event WHERE entity_id = :entity_id;
 SELECT i_event FROM event
 WHERE i_event BETWEEN :low AND :high AND i_event > (
     SELECT c.position FROM lane_cursor AS c
-    WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane
+    WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane + 64 * event.bulk
   );
 
 -- name: numbers_attempted
@@ -50,7 +50,8 @@ WHERE i_handler = :i_handler AND status = :status AND i_event BETWEEN :low AND :
 -- ---- what they are ----
 
 -- name: events_of
-SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
+SELECT i_event, i_env, event_type, entity, entity_id, lane + 64 * bulk, event_time, variables,
+    has_sim, caused_by
 FROM event WHERE i_event IN (:numbers[]) ORDER BY i_event;
 
 -- name: parked_of
@@ -76,7 +77,7 @@ SELECT count(*) FROM (
     WHERE e.i_event > :low AND e.i_event <= :high AND e.event_type IN (:event_types[])
       AND e.i_event > (
         SELECT c.position FROM lane_cursor AS c
-        WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane)
+        WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = e.lane + 64 * e.bulk)
       AND e.i_event NOT IN (
         SELECT a.i_event FROM attempt AS a
         WHERE a.i_handler = :i_handler AND a.status IN ('finished', 'failed', 'skipped')

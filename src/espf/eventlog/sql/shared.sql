@@ -18,7 +18,8 @@ SELECT breaker, breaker_since_us, breaker_reason, stopped_us, stopped_since_us, 
 FROM handler_state WHERE i_handler = :i_handler;
 
 -- name: lanes
-SELECT i_handler, lane, owner, fence, renewals FROM lane_cursor WHERE bulk = 0;
+SELECT i_handler, lane, owner, fence, renewals FROM lane_cursor
+WHERE bulk = 0 AND lane < 64;
 
 -- name: forget_instance
 DELETE FROM instance WHERE token = :token;
@@ -58,6 +59,27 @@ WHERE i_handler = :i_handler AND i_event > :after AND i_event <= :upto
 SELECT i_event FROM parked
 WHERE i_handler = :i_handler AND i_event > :after AND i_event <= :upto;
 
+-- Bulk events that are not read yet, and nearer than what is read now.
+-- name: has_bulk
+SELECT EXISTS (SELECT 1 FROM event WHERE bulk = 1 AND i_event > :bulk_after AND i_event <= :upto);
+
+-- What waited for bulk events before it is due once both cursors of its lanes are past it, or waits
+-- behind what is parked before it.
+-- name: release_behind_bulk
+UPDATE parked SET behind_bulk = 0, due_us = CASE WHEN EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+) THEN NULL ELSE CAST(:now_us AS bigint) END
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event <= (
+    SELECT min(c.position) FROM lane_cursor AS c
+    WHERE c.i_handler = parked.i_handler AND c.bulk = 0 AND c.lane IN (parked.lane, parked.lane + 64)
+)
+RETURNING 1;
+
+-- name: any_behind_bulk
+SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler AND behind_bulk = 1);
+
 -- name: has_parked
 SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler);
 
@@ -78,7 +100,7 @@ SELECT min(i_event) FROM (
 
 -- name: activate_next
 UPDATE parked SET due_us = :now_us
-WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND i_event = (
+WHERE i_handler = :i_handler AND due_us IS NULL AND in_progress = 0 AND behind_bulk = 0 AND i_event = (
     SELECT min(next.i_event) FROM parked AS next
     WHERE next.i_handler = :i_handler AND next.entity_id = :entity_id AND next.entity = :entity
 );

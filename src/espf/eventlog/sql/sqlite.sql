@@ -34,11 +34,15 @@ SELECT 1;
 -- name: bucket
 SELECT tokens, tokens_us, grants FROM handler_state WHERE i_handler = :i_handler;
 
+-- Bulk lanes go with the ordinary ones of the same entities.
 -- name: take_lanes
 UPDATE lane_cursor SET owner = :owner, fence = fence + 1, renewals = renewals + 1
 WHERE i_handler = :i_handler AND bulk = 0
-  AND (lane, fence, renewals) IN (
-    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:seen)
+  AND lane % 64 IN (
+    SELECT c.lane FROM lane_cursor AS c
+    JOIN json_each(:seen) AS s ON s.value ->> 0 = c.lane AND s.value ->> 1 = c.fence
+        AND s.value ->> 2 = c.renewals
+    WHERE c.i_handler = :i_handler AND c.bulk = 0
   )
 RETURNING lane, position, fence;
 
@@ -60,7 +64,8 @@ WHERE i_handler = :i_handler AND NOT parked_us BETWEEN :since_us AND :now_us
   AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)));
 
 -- name: renew_lanes
-UPDATE lane_cursor SET renewals = renewals + 1 WHERE owner = :owner AND bulk = 0
+UPDATE lane_cursor SET renewals = renewals + 1
+WHERE owner = :owner AND bulk = 0 AND lane < 64
 RETURNING i_handler, lane, owner, fence, renewals;
 
 -- name: release_lanes
@@ -71,17 +76,37 @@ WHERE i_handler = :i_handler AND bulk = 0 AND owner = :owner
 -- name: read
 SELECT i_event, i_env, event_type, entity, entity_id, lane, event_time, variables, has_sim, caused_by
 FROM event
-WHERE i_event > :after AND i_event <= :upto
+WHERE bulk = 0 AND i_event > :after AND i_event <= :upto
   AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
   AND event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
 ORDER BY i_event LIMIT :limit;
 
+-- The index of bulk events has no others in it, however many are between them.
+-- name: read_bulk
+SELECT i_event, i_env, event_type, entity, entity_id, lane + 64, event_time, variables, has_sim, caused_by
+FROM event
+WHERE bulk = 1 AND i_event > :after AND i_event <= :upto
+  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
+  AND event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
+ORDER BY i_event LIMIT :limit;
+
+-- Which of these events have a bulk event of their entity before them that is not read yet.
+-- name: behind_bulk
+SELECT k.value ->> 0 FROM json_each(:asked) AS k
+WHERE EXISTS (
+    SELECT 1 FROM event AS e
+    WHERE e.entity_id = k.value ->> 2 AND e.entity = k.value ->> 1
+      AND e.i_event > k.value ->> 3 AND e.i_event < k.value ->> 0 AND e.bulk = 1
+      AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
+);
+
 -- name: parked_keys
-SELECT DISTINCT entity, entity_id FROM parked
-WHERE i_handler = :i_handler AND entity_id IN (SELECT value FROM json_each(:entity_ids));
+SELECT entity, entity_id, min(CASE WHEN behind_bulk = 1 THEN i_event END) FROM parked
+WHERE i_handler = :i_handler AND entity_id IN (SELECT value FROM json_each(:entity_ids))
+GROUP BY entity, entity_id;
 
 -- name: due
-SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane, e.event_time, e.variables,
+SELECT e.i_event, e.i_env, e.event_type, e.entity, e.entity_id, e.lane + 64 * e.bulk, e.event_time, e.variables,
     e.has_sim, e.caused_by, d.attempts, d.probes, d.due_us, d.first_attempt_us, d.stopped_base_us,
     d.coalesced
 FROM (
@@ -97,7 +122,7 @@ FROM (
 -- name: park
 INSERT INTO parked (
     i_handler, i_event, entity, entity_id, lane, attempts, probes, in_progress, due_us, parked_us,
-    first_attempt_us, stopped_base_us, coalesced, reason
+    first_attempt_us, stopped_base_us, coalesced, reason, behind_bulk
 )
 SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in_progress,
     CASE WHEN EXISTS (
@@ -105,7 +130,8 @@ SELECT :i_handler, :i_event, :entity, :entity_id, :lane, :attempts, :probes, :in
         WHERE earlier.i_handler = :i_handler AND earlier.entity_id = :entity_id
           AND earlier.entity = :entity AND earlier.i_event < :i_event
     ) THEN NULL ELSE CAST(:due_us AS bigint) END,
-    :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason
+    :parked_us, :first_attempt_us, :stopped_base_us, :coalesced, :reason,
+    :behind_bulk
 WHERE true
 ON CONFLICT (i_handler, i_event) DO NOTHING;
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,8 @@ import orjson
 
 from espf.clock import Clock
 from espf.eventlog.model import (
+    ALL_LANES,
+    BULK_FROM,
     DAY_US,
     LANES,
     Batch,
@@ -112,11 +114,39 @@ class SqliteEventLog:
         return await self._read_much(lambda r: reading.settled_above(r, i_handler, leases))
 
     async def read(
+        self,
+        i_handler: int,
+        after: int,
+        upto: int,
+        limit: int,
+        lanes: Collection[int],
+        *,
+        bulk_after: int,
+    ) -> Batch:
+        """Subscribed ordinary events of the lanes, at most `limit`."""
+        given = _listed(lanes)
+        return self._read(
+            lambda r: reading.read_batch(r, i_handler, after, upto, limit, given, bulk_after)
+        )
+
+    async def read_bulk(
         self, i_handler: int, after: int, upto: int, limit: int, lanes: Collection[int]
     ) -> Batch:
-        """Subscribed events of the lanes with `after < i_event <= upto`, at most `limit`."""
-        given = _listed(lanes)
-        return self._read(lambda r: reading.read_batch(r, i_handler, after, upto, limit, given))
+        """Subscribed bulk events of the lanes, at most `limit`."""
+        given = _listed([lane - BULK_FROM for lane in lanes])
+        return self._read(
+            lambda r: reading.read_batch(r, i_handler, after, upto, limit, given, None)
+        )
+
+    async def behind_bulk(
+        self, i_handler: int, events: Collection[Event], after: Mapping[int, int]
+    ) -> frozenset[int]:
+        """Which of the events have an unread bulk event of their entity before them."""
+        return self._read(lambda r: reading.behind_bulk(r, i_handler, events, after))
+
+    async def release_behind_bulk(self, i_handler: int, now_us: int) -> tuple[bool, bool]:
+        """Let go what waited for bulk events that are settled."""
+        return await self._writer.run(lambda w: settling.release_behind_bulk(w, i_handler, now_us))
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""
@@ -134,7 +164,7 @@ class SqliteEventLog:
     ) -> DueEvents:
         """Parked events whose time has come, oldest first; `early`: those still waiting, too."""
         upto_us = 2**62 if early else now_us
-        left_out, given = list(exclude), _listed(lanes)
+        left_out, given = list(exclude), _listed(lanes, ALL_LANES)
         return self._read(
             lambda r: reading.due(r, i_handler, now_us, upto_us, limit, left_out, given)
         )
@@ -143,7 +173,11 @@ class SqliteEventLog:
         self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
     ) -> None:
         """What is parked in these lanes keeps its distance to now."""
-        bound: dict[str, object] = {"i_handler": i_handler, "lanes": _listed(lanes), "by_us": by_us}
+        bound: dict[str, object] = {
+            "i_handler": i_handler,
+            "lanes": _listed(lanes, ALL_LANES),
+            "by_us": by_us,
+        }
         bound |= {"since_us": since_us, "now_us": now_us}
         await self._writer.run(lambda w: settling.shift_clock(w, bound))
 
@@ -178,6 +212,6 @@ class SqliteEventLog:
         )
 
 
-def _listed(lanes: Collection[int]) -> str | None:
+def _listed(lanes: Collection[int], all_are: int = LANES) -> str | None:
     """Lanes as a statement takes them; None for all of them, which needs no looking."""
-    return None if len(lanes) == LANES else orjson.dumps(list(lanes)).decode()
+    return None if len(lanes) == all_are else orjson.dumps(list(lanes)).decode()

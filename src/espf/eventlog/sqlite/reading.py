@@ -1,14 +1,16 @@
 """What the engine reads: short ranges by an index, on the event loop."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from espf.eventlog.model import (
+    BULK_FROM,
     Batch,
     DueEvents,
+    EntityKey,
     HandlerRow,
     HandlerState,
     LaneLease,
@@ -63,10 +65,20 @@ def settled_above(
 
 
 def read_batch(
-    reader: sqlite3.Connection, i_handler: int, after: int, upto: int, limit: int, lanes: str | None
+    reader: sqlite3.Connection,
+    i_handler: int,
+    after: int,
+    upto: int,
+    limit: int,
+    lanes: str | None,
+    bulk_after: int | None,
 ) -> Batch:
-    """One batch and what must be known about it, in one snapshot."""
+    """One batch and what must be known about it, in one snapshot.
+
+    Of bulk events if `bulk_after` is None.
+    """
     bound = {
+        "bulk_after": bulk_after,
         "i_handler": i_handler,
         "after": after,
         "upto": upto,
@@ -75,15 +87,33 @@ def read_batch(
     }
     reader.execute("BEGIN")
     try:
-        events = [Event._make(row) for row in _rows(reader, _SQL["read"], bound)]
+        wanted = "read_bulk" if bulk_after is None else "read"
+        events = [Event._make(row) for row in _rows(reader, _SQL[wanted], bound)]
         read_to = events[-1].i_event if len(events) == limit else upto
         parked = _parked_keys(reader, i_handler, events)
         bound["upto"] = read_to
         numbers = reader.execute(_SQL["parked_between"], bound).fetchall() if parked else []
         asked = skips(reader, i_handler, after, read_to)
+        ahead = bulk_after is not None and reader.execute(_SQL["has_bulk"], bound).fetchone()[0]
     finally:
         reader.execute("COMMIT")
-    return Batch(events, read_to, parked, asked, frozenset(n for (n,) in numbers))
+    return Batch(events, read_to, parked, asked, frozenset(n for (n,) in numbers), bool(ahead))
+
+
+def behind_bulk(
+    reader: sqlite3.Connection,
+    i_handler: int,
+    events: Collection[Event],
+    after: Mapping[int, int],
+) -> frozenset[int]:
+    """Events with a bulk event of their entity before them that is not read yet."""
+    asked = [
+        (e.i_event, e.entity, e.entity_id, read_to)
+        for e in events
+        if (read_to := after.get(e.lane + BULK_FROM)) is not None
+    ]
+    bound = {"i_handler": i_handler, "asked": orjson.dumps(asked).decode()}
+    return frozenset(n for (n,) in reader.execute(_SQL["behind_bulk"], bound).fetchall())
 
 
 def skips(reader: sqlite3.Connection, i_handler: int, after: int, upto: int) -> dict[int, str]:
@@ -94,16 +124,16 @@ def skips(reader: sqlite3.Connection, i_handler: int, after: int, upto: int) -> 
 
 def _parked_keys(
     reader: sqlite3.Connection, i_handler: int, events: list[Event]
-) -> frozenset[tuple[str, int]]:
-    """Which of these events' entities have something parked."""
+) -> dict[EntityKey, int | None]:
+    """Which of these events' entities have something parked, and what waits for bulk events."""
     bound: dict[str, Any] = {"i_handler": i_handler}
     if not events or not reader.execute(_SQL["has_parked"], bound).fetchone()[0]:
-        return frozenset()
+        return {}
     bound["entity_ids"] = orjson.dumps(list({event.entity_id for event in events})).decode()
-    return frozenset(
-        (_text(entity), entity_id)
-        for entity, entity_id in reader.execute(_SQL["parked_keys"], bound).fetchall()
-    )
+    return {
+        (_text(entity), entity_id): waiter
+        for entity, entity_id, waiter in reader.execute(_SQL["parked_keys"], bound).fetchall()
+    }
 
 
 def due(

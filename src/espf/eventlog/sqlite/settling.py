@@ -79,6 +79,15 @@ def shift_clock(writer: sqlite3.Connection, bound: dict[str, object]) -> None:
     writer.execute(_SQL["shift_clock"], bound)
 
 
+def release_behind_bulk(
+    writer: sqlite3.Connection, i_handler: int, now_us: int
+) -> tuple[bool, bool]:
+    """Let go what waited for bulk events; whether any was, and any is left."""
+    bound = {"i_handler": i_handler, "now_us": now_us}
+    released = writer.execute(_SQL["release_behind_bulk"], bound).fetchall()
+    return bool(released), bool(writer.execute(_SQL["any_behind_bulk"], bound).fetchone()[0])
+
+
 def claim_probe(writer: sqlite3.Connection, i_handler: int, seen: int) -> bool:
     """Whether the probe number moved by us."""
     bound = {"i_handler": i_handler, "seen": seen}

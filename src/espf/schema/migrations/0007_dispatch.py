@@ -1,0 +1,14 @@
+"""What dispatchers need: lanes for bulk events."""
+
+from typing import ClassVar
+
+from django.db import migrations
+
+from espf.schema.scripts import script
+
+
+class Migration(migrations.Migration):
+    """Bulk lanes."""
+
+    dependencies: ClassVar[list[tuple[str, str]]] = [("espf_schema", "0003_provisioning")]
+    operations = [migrations.RunPython(script("0007"), migrations.RunPython.noop)]
