@@ -185,8 +185,7 @@ class Instance:
 
     async def _move_times(self, by_us: int, since_us: int) -> None:
         for runner in list(self._runners.values()):
-            move = partial(runner.clock_jumped, by_us, since_us)
-            await until_stored("moving times", move)
+            await runner.clock_jumped(by_us, since_us)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         self._moved = False

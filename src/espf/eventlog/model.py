@@ -8,6 +8,8 @@ from espf.events.model import Event
 LANES = 64
 """Lanes of a handler: `lane = entity_id % 64`."""
 DAY_US = 86_400_000_000
+MOVED_AT_ONCE = 1000
+"""Parked rows whose times are moved in one transaction when a clock jumps: some 20 ms."""
 
 EntityKey = tuple[str, int]
 """Kind and integer key of an entity: ("account", 1000889)."""
@@ -172,6 +174,13 @@ class DueEvents(NamedTuple):
     next_due_us: int | None
     skips: dict[int, str]
     """Those that an operator asked to skip while they were under way: i_event → reason."""
+
+
+class ParkedMoment(NamedTuple):
+    """When an event was parked, which tells whether its times were moved since."""
+
+    i_event: int
+    parked_us: int
 
 
 class AttemptRow(NamedTuple):
