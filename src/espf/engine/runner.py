@@ -32,8 +32,8 @@ class Runner:
         self._feeder = Feeder(flow, log, handler)
         self._sender: Sender | None = None
         self._stopping = asyncio.Event()
-        self._joining: Sequence[LaneLease] = ()
-        """Taken, and not in the window yet."""
+        self._joining: set[int] = set()
+        """Lanes that are ours, and not in the window yet."""
 
     @property
     def row(self) -> HandlerRow:
@@ -51,11 +51,12 @@ class Runner:
 
     async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
         """Take up where the last owner of these lanes stopped."""
-        self._joining = leases
+        lanes = {lease.lane for lease in leases}
+        self._joining |= lanes
         try:
             await self._feeder.add_lanes(leases)
         finally:
-            self._joining = ()
+            self._joining -= lanes
 
     async def empty_lanes(
         self, lanes: Collection[int], grace_s: float, flush: Callable[[], Awaitable[None]]
@@ -116,7 +117,7 @@ class Runner:
         each time is moved once.
         """
         i_handler, now_us, after = self.row.i_handler, self.flow.clock.now_us(), 0
-        lanes = [lease.lane for lease in (*self.flow.window.leases, *self._joining)]
+        lanes = self._joining | {lease.lane for lease in self.flow.window.leases}
         asked = partial(self._log.parked_moments, i_handler, lanes)
         while seen := await until_stored("moving times", partial(asked, after, since_us, now_us)):
             moved = partial(self._log.shift_clock, i_handler, by_us, seen)
