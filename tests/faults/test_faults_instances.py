@@ -13,7 +13,7 @@ from fault_world import WITHIN_S, World, fleet_of, times
 pytestmark = pytest.mark.timeout(900)
 
 KILLS = times(200, 20)
-PAUSES = times(30, 3)
+PAUSES = times(30, 2)
 
 
 class Hunt:

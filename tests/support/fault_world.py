@@ -54,6 +54,11 @@ def times(whole: int, short: int) -> int:
     return whole if WHOLE else short
 
 
+def lasting(whole_s: float, short_s: float) -> float:
+    """How long a fault lasts: in `make faults`, and in `make test`."""
+    return whole_s if WHOLE else short_s
+
+
 class Database:
     """A migrated database; the address is as the command takes it."""
 
