@@ -22,6 +22,11 @@ pytestmark = pytest.mark.timeout(300)
 HOUR_US = 3_600_000_000
 RATE = 120
 """Tokens a second for each handler, and most in any second."""
+READ_LATE = RATE // 6
+"""The receiver tells when it reads, on a busy loop: requests of before the second, read in it.
+
+Measured up to 6. A jump that filled the bucket would show as 120.
+"""
 JUMPS = times(20, 4)
 LEASE_S = 4.0
 """Lanes stay where they are on a busy machine, too: see `settled_down`."""
@@ -126,4 +131,4 @@ def test_a_clock_that_jumps_an_hour_delays_nothing_on_sqlite(sqlite_world: World
     most = [most_in_a_second(sqlite_world, handler) for handler in ("hss", "crm")]
     verdict = sqlite_world.verdict("SQLite: clock jumps an hour back or ahead", JUMPS)
     verdict.holds(within_s=WITHIN_S)
-    assert max(most) <= RATE + 2, "a jump is no reason to send faster"
+    assert max(most) <= RATE + READ_LATE, "a jump is no reason to send faster"
