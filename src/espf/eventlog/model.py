@@ -136,6 +136,8 @@ class TokenWish(NamedTuple):
     """Tokens given before and not used: they go back."""
     rate: float
     burst: int
+    expired: float = 0.0
+    """Of the returned ones, those given more than a second ago: nobody counts them any more."""
     late: tuple[tuple[int, int], ...] = ()
     """Tokens used later than a moment after they were given: (microseconds ago, how many)."""
 
