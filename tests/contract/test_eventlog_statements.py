@@ -26,6 +26,8 @@ INDEXES = {
     "wait_behind": "SEARCH parked USING INDEX parked_entity",
     "unpark": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "activate_next": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
+    "parked_moments": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event>?)",
+    "shift_clock": "SEARCH parked USING PRIMARY KEY (i_handler=? AND i_event=?)",
     "release": "SEARCH parked USING INDEX parked_due (i_handler=? AND due_us>?)",
     "skips": "SEARCH skip_request USING PRIMARY KEY (i_handler=? AND i_event>? AND i_event<?)",
     "move_cursors": "SEARCH lane_cursor USING PRIMARY KEY (i_handler=? AND bulk=? AND lane=?)",

@@ -5,13 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fault_verdict import HEAD, VERDICTS
-from fault_world import WHOLE, World, postgres_database, sqlite_database, world_on
-
-# A cut with a reset, or in the middle of a commit, and a clock that jumps on SQLite fail at times
-# on a busy machine; it is not known yet whether the fault or its test is at fault: until then
-# `make faults` has them, and `make test` has not.
-collect_ignore = [] if WHOLE else ["test_faults_network.py", "test_faults_clock.py"]
+from fault_verdict import HEAD, VERDICTS, total
+from fault_world import World, postgres_database, sqlite_database, world_on
 
 
 @pytest.fixture
@@ -35,10 +30,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line(HEAD)
     for verdict in VERDICTS:
         terminalreporter.line(verdict.line)
-    sent = sum(verdict.sent for verdict in VERDICTS)
-    tried = sum(verdict.tried for verdict in VERDICTS)
-    lost = sum(verdict.lost for verdict in VERDICTS)
-    disordered = sum(verdict.disordered for verdict in VERDICTS)
-    terminalreporter.line(
-        f"{tried} faults, {sent} events sent, {lost} lost, {disordered} out of order"
-    )
+    terminalreporter.line(total())

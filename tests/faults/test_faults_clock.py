@@ -13,16 +13,23 @@ from espf.app import myself, open_log
 from espf.clock import SystemClock
 from espf.config import Config
 from espf.engine.instance import Instance
+from espf.eventlog.model import LANES
 from espf.starting import handler_starter, open_current
-from fault_fleet import LEASE_S
-from fault_world import WITHIN_S, World, times
+from fault_world import HANDLERS, WITHIN_S, World, lasting, times
 
 pytestmark = pytest.mark.timeout(300)
 
 HOUR_US = 3_600_000_000
 RATE = 120
 """Tokens a second for each handler, and most in any second."""
+READ_LATE = 6
+"""The receiver tells when it reads, on a busy loop: requests of before the second, read in it.
+
+A jump that filled the bucket would show as 120.
+"""
 JUMPS = times(20, 4)
+LEASE_S = 4.0
+"""Lanes stay where they are on a busy machine, too: see `settled_down`."""
 
 
 class JumpingClock(SystemClock):
@@ -77,6 +84,19 @@ def engines(world: World, *names: str) -> Iterator[list[JumpingClock]]:
         future.result(30)
 
 
+def settled_down(world: World, engines: int) -> bool:
+    """Whether the lanes are shared, so that none moves any more.
+
+    Due times are told by the clock of who parked an event: whoever takes its lane with a clock that
+    is an hour behind waits an hour. Tried here is a clock that is set, not clocks that differ.
+    """
+    shares = world.database.all(
+        "SELECT count(*) FROM lane_cursor WHERE bulk = 0 AND owner IS NOT NULL"
+        " GROUP BY i_handler, owner"
+    )
+    return shares == [(LANES // engines,)] * engines * len(HANDLERS)
+
+
 def jump_about(world: World, names: tuple[str, ...]) -> None:
     """Every instance's clock by itself: back, ahead, each time by an hour."""
     random = Random(41)
@@ -85,11 +105,12 @@ def jump_about(world: World, names: tuple[str, ...]) -> None:
     )
     world.receiver.mix(0.2, "busy")
     with engines(world, *names) as clocks, world.database.load(rate=80) as load:
+        world.until(lambda: settled_down(world, len(names)), "lanes are shared")
         world.until_more_arrive(50)
         for number in range(JUMPS):
             random.choice(clocks).jump_us += (-HOUR_US, HOUR_US, HOUR_US, -HOUR_US)[number % 4]
             world.healed()
-            time.sleep(random.uniform(0.5, 1.5))
+            time.sleep(lasting(1, 0.5) * random.uniform(0.5, 1.5))
         world.receiver.mix(0)
         load.stop()
         world.drain()
@@ -110,4 +131,4 @@ def test_a_clock_that_jumps_an_hour_delays_nothing_on_sqlite(sqlite_world: World
     most = [most_in_a_second(sqlite_world, handler) for handler in ("hss", "crm")]
     verdict = sqlite_world.verdict("SQLite: clock jumps an hour back or ahead", JUMPS)
     verdict.holds(within_s=WITHIN_S)
-    assert max(most) <= RATE + 2, "a jump is no reason to send faster"
+    assert max(most) <= RATE + READ_LATE, "a jump is no reason to send faster"

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from fault_fleet import LEASE_S, Engine, EngineFleet
-from fault_world import WITHIN_S, World, fleet_of, times
+from fault_world import WITHIN_S, World, fleet_of, lasting, times
 
 pytestmark = pytest.mark.timeout(900)
 
 KILLS = times(200, 20)
-PAUSES = times(30, 3)
+PAUSES = times(30, 2)
 
 
 class Hunt:
@@ -54,7 +54,7 @@ def test_instances_killed_at_random_lose_and_reorder_nothing(world: World, tmp_p
         hunt = Hunt(world, fleet, random)
         while kills < KILLS:
             victims = {hunt.pick()}
-            time.sleep(random.uniform(0, LEASE_S / 2))
+            time.sleep(lasting(0.5, 0.25) * random.uniform(0, LEASE_S))
             if random.random() < 0.15:
                 victims.add(random.choice(fleet.engines))
             for engine in victims:

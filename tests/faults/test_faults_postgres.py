@@ -20,6 +20,7 @@ from fault_world import (
     Database,
     World,
     fleet_of,
+    lasting,
     made_server,
     postgres_database,
     server,
@@ -28,6 +29,9 @@ from fault_world import (
 )
 
 pytestmark = pytest.mark.timeout(900)
+
+NONE_LEFT_S = lasting(2, 1)
+FULL_S = lasting(3, 1)
 
 
 def test_a_server_that_restarts_or_crashes_costs_nothing(world: World, tmp_path: Path) -> None:
@@ -90,12 +94,14 @@ def test_a_server_that_is_out_of_connections_is_asked_again(world: World, tmp_pa
         for _ in range(rounds):
             world.until_more_arrive(100)
             with no_connection_left(server()):
-                time.sleep(2)
+                time.sleep(NONE_LEFT_S)
             world.recover()
         load.stop()
         world.drain()
         assert sum(engine.said("too many clients") for engine in fleet.engines) > 0
-    world.verdict("PostgreSQL out of connections for 2 s", rounds).holds(within_s=WITHIN_S)
+    world.verdict(f"PostgreSQL out of connections for {NONE_LEFT_S:g} s", rounds).holds(
+        within_s=WITHIN_S
+    )
 
 
 def test_a_full_disk_under_the_tables_stops_everything_until_there_is_room(
@@ -113,13 +119,13 @@ def test_a_full_disk_under_the_tables_stops_everything_until_there_is_room(
         for _ in range(rounds):
             world.until_more_arrive(200)
             disk.fill()
-            time.sleep(3)
+            time.sleep(FULL_S)
             disk.empty()
             world.recover()
         load.stop()
         world.drain()
         assert sum(engine.said("the server's disk is full") for engine in fleet.engines) > 0
-        verdict = world.verdict("PostgreSQL's disk full under the tables for 3 s", rounds)
+        verdict = world.verdict(f"PostgreSQL's disk full under the tables for {FULL_S:g} s", rounds)
     verdict.holds(within_s=WITHIN_S)
 
 

@@ -7,10 +7,11 @@ from typing import get_args
 import pytest
 
 from fault_receiver import Trick
-from fault_world import WHOLE, WITHIN_S, World, fleet_of, times
+from fault_world import WHOLE, WITHIN_S, World, fleet_of, lasting, times
 
 pytestmark = pytest.mark.timeout(300)
 
+GONE_S = lasting(3, 1)
 TRICKS: list[tuple[Trick, ...]] = [(trick,) for trick in get_args(Trick) if trick != "accept"]
 ALL: tuple[Trick, ...] = tuple(trick for (trick,) in TRICKS)
 NAMES: dict[Trick, str] = {
@@ -37,7 +38,7 @@ def suffer(world: World, folder: Path, tricks: tuple[Trick, ...], engines: int) 
     with fleet_of(world, folder, engines), world.database.load() as load:
         world.until_more_arrive(50)
         world.receiver.mix(0.2, *tricks)
-        time.sleep(times(6, 4))
+        time.sleep(lasting(6, 2))
         world.receiver.mix(0)
         world.healed()
         load.stop()
@@ -70,10 +71,10 @@ def test_a_receiver_that_is_gone_for_a_while_gets_all_in_order(
         for _ in range(rounds):
             world.until_more_arrive(100)
             world.loop.run(world.receiver.close())
-            time.sleep(3)
+            time.sleep(GONE_S)
             world.loop.run(world.receiver.listen())
             world.recover()
         load.stop()
         world.drain()
         assert sum(engine.said("breaker.opened") for engine in fleet.engines) >= rounds
-    world.verdict("receiver gone for 3 s", rounds).holds(within_s=WITHIN_S)
+    world.verdict(f"receiver gone for {GONE_S:g} s", rounds).holds(within_s=WITHIN_S)

@@ -318,18 +318,22 @@ def test_a_handler_that_loses_its_lanes_repeats_nothing_of_another(tmp_path: Pat
         engine.run_until(lambda: engine.statuses("lost").get(202) == ["finished"], 5)
 
 
+@pytest.mark.parametrize("unheard", [0, 2])
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_set_by_an_hour_moves_no_retry_and_gives_nothing_up(
-    tmp_path: Path, hours: int
+    tmp_path: Path, hours: int, unheard: int
 ) -> None:
+    """Nor when the database is lost just then, and nobody knows what it stored."""
     options = {**QUICK, "Retry.FirstDelay": 20, "Retry.MaxDelay": 20, "Retry.GiveUpAfter": 100}
     with sim_engine(tmp_path, handler_change(**options)) as engine:
         engine.far["hss"].answer = ever(BUSY)
         engine.append((1, PLAIN))
         engine.run_until(lambda: len(engine.far["hss"].sent) == 1)
         engine.run_for(5)
+        engine.log.shifts_unheard = unheard
         engine.time.jump_us += hours * 3_600_000_000
         engine.run_for(0.5)
+        assert engine.log.shifts_unheard == 0
         waited = engine.run_until(lambda: len(engine.far["hss"].sent) == 2, 60)
         engine.far["hss"].answer = ever(Delivered("", 200))
         engine.run_until(lambda: len(engine.far["hss"].sent) == 3, 60)
@@ -337,6 +341,55 @@ def test_a_clock_set_by_an_hour_moves_no_retry_and_gives_nothing_up(
 
         assert 14 < waited < 15
         assert engine.statuses() == {1: ["retry", "retry", "finished"]}
+
+
+def due_us(engine: SimEngine) -> int:
+    """Of the one event that is parked, when it is due."""
+    return int(engine.shell.execute("SELECT due_us FROM parked").fetchone()[0])
+
+
+def with_one_parked(engine: SimEngine) -> int:
+    """Of entity 1, in lane 1; returns when it is due."""
+    engine.far["hss"].answer = ever(BUSY)
+    engine.append((1, PLAIN))
+    engine.run_until(lambda: engine.parked() == [1])
+    return due_us(engine)
+
+
+HOUR_US = 3_600_000_000
+SLOW = {**QUICK, "Retry.FirstDelay": 20, "Retry.MaxDelay": 20}
+
+
+def test_a_clock_that_is_set_moves_what_is_parked_in_a_lane_that_is_being_given_up(
+    tmp_path: Path,
+) -> None:
+    """Its next owner never saw the old clock."""
+    with sim_engine(tmp_path, handler_change(**SLOW)) as engine:
+        due = with_one_parked(engine)
+        engine.runner().flow.leave([1])
+        engine.time.jump_us += HOUR_US
+        engine.run_for(0.1)
+
+        assert due_us(engine) == due + HOUR_US
+
+
+def test_a_clock_that_is_set_moves_what_is_parked_in_a_lane_that_was_just_taken(
+    tmp_path: Path,
+) -> None:
+    """The lane is ours by the database, and waits for a read that is under way."""
+    with sim_engine(tmp_path, handler_change(**SLOW)) as engine:
+        due, runner = with_one_parked(engine), engine.runner()
+        engine.loop.run_until_complete(runner._feeder._turn.acquire())
+        leases = runner.flow.window.remove_lanes([1])
+        joining = engine.loop.create_task(runner.add_lanes(leases))
+        engine.run_for(0.1)
+        engine.time.jump_us += HOUR_US
+        engine.run_for(0.1)
+        runner._feeder._turn.release()
+        engine.loop.run_until_complete(joining)
+
+        assert due_us(engine) == due + HOUR_US
+        assert not runner._joining
 
 
 def test_one_skipped_and_sent_again_by_hand_does_not_overtake_an_earlier_one_that_parks(

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ from espf.eventlog.housekeeping import partitions
 from espf.eventlog.housekeeping.blocks import note_blocks
 from espf.eventlog.housekeeping.keeping import keep_house
 from espf.eventlog.housekeeping.model import DAY_US, Report, Retention
-from espf.eventlog.housekeeping.partitions import ensure_partitions, partitions_of
+from espf.eventlog.housekeeping.partitions import Partition, ensure_partitions, partitions_of
 from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.operating.search.blocks import BLOCK
 from espf.eventlog.operating.session import Session
@@ -109,6 +109,14 @@ def slots(session: Session) -> list[int]:
     return sorted({one.slot for one in partitions_of(session)[0]})
 
 
+PROMISE = "ALTER TABLE {0}_default ADD CONSTRAINT {0}_default_end CHECK (i_event < {1})"
+
+
+def promises(shell: psycopg.Connection) -> int:
+    found = shell.execute("SELECT count(*) FROM pg_constraint WHERE conname LIKE '%_default_end'")
+    return found.fetchone()[0]  # type: ignore[index]
+
+
 # ---- ahead ----
 
 
@@ -140,9 +148,7 @@ def test_numbers_beyond_the_last_partition_are_kept_and_places_are_made_behind_t
     names = {one.name for one in partitions_of(session)[0]}
     assert "event_p11" not in names, "its rows are in the default partition"
     assert max(slots(session)) == 14
-    assert shell.execute(
-        "SELECT count(*) FROM pg_constraint WHERE conname LIKE '%_end'"
-    ).fetchone() == (0,)
+    assert promises(shell) == 0
     append(shell, 2 * SMALL)
     assert counts(shell, "event") == [3 * SMALL]
     assert counts(shell, "event_p13")[0] > 0
@@ -151,7 +157,7 @@ def test_numbers_beyond_the_last_partition_are_kept_and_places_are_made_behind_t
 def test_a_promise_left_by_a_crash_is_taken_back(
     session: Session, shell: psycopg.Connection
 ) -> None:
-    shell.execute("ALTER TABLE event_default ADD CONSTRAINT event_default_end CHECK (i_event < 5)")
+    shell.execute(PROMISE.format("event", 5).encode())
     ensure_partitions(session)
     shell.execute(f"SELECT setval('event_i_event_seq', {10 * SMALL})".encode())
     append(shell, 1)
@@ -248,9 +254,21 @@ def test_one_that_was_dropped_in_part_is_finished_by_the_next_call(
 # ---- beside others ----
 
 
-@contextmanager
-def writing(url: PostgresUrl) -> Iterator[Callable[[], float]]:
+def writing(url: PostgresUrl) -> AbstractContextManager[Callable[[], float]]:
     """Somebody who appends an event after the other; tells the longest that one took."""
+    return at_it(url, lambda connection: append(connection, 1))
+
+
+def reading(url: PostgresUrl, table: str) -> AbstractContextManager[Callable[[], float]]:
+    """Somebody who reads a row after the other; tells the longest that one took."""
+    question = f"SELECT * FROM {table} LIMIT 1".encode()
+    return at_it(url, lambda connection: connection.execute(question))
+
+
+@contextmanager
+def at_it(
+    url: PostgresUrl, work: Callable[[psycopg.Connection], object]
+) -> Iterator[Callable[[], float]]:
     longest = [0.0]
     stop = threading.Event()
 
@@ -258,7 +276,7 @@ def writing(url: PostgresUrl) -> Iterator[Callable[[], float]]:
         with psycopg.connect(url.conninfo, autocommit=True) as connection:
             while not stop.is_set():
                 began = time.monotonic()
-                append(connection, 1)
+                work(connection)
                 longest[0] = max(longest[0], time.monotonic() - began)
                 time.sleep(0.001)
 
@@ -306,6 +324,46 @@ def test_partitions_are_made_while_others_write(
         assert longest() < LONGEST_WAIT_S
         open_writer.commit()
     assert counts(shell, "event_default") == [0]
+
+
+@pytest.mark.parametrize("table", partitions.TABLES)
+@pytest.mark.parametrize("made_before", [True, False], ids=["none missing", "some missing"])
+def test_a_promise_that_a_reader_keeps_from_being_taken_back_delays_no_other_reader(
+    session: Session, shell: psycopg.Connection, url: PostgresUrl, table: str, *, made_before: bool
+) -> None:
+    """One that a crash left: a call gives up after a moment, and one after the reader ends it."""
+    if made_before:
+        ensure_partitions(session)
+    shell.execute(PROMISE.format(table, 100 * SMALL).encode())
+    with psycopg.connect(url.conninfo) as reader, reading(url, f"{table}_default") as longest:
+        reader.execute(f"SELECT * FROM {table}_default LIMIT 1".encode())
+        for _ in range(3):
+            began = time.monotonic()
+            assert keep_house(session, Retention(), NOW_US) is not None
+            assert time.monotonic() - began < LONGEST_WAIT_S
+        assert promises(shell) == 1
+        assert longest() < LONGEST_WAIT_S
+        reader.rollback()
+        ensure_partitions(session)
+        assert promises(shell) == 0
+    assert slots(session) == [0, 1, 2, 3]
+
+
+def test_a_reader_of_the_default_partition_delays_no_other_while_places_are_made_behind_it(
+    session: Session, shell: psycopg.Connection, url: PostgresUrl
+) -> None:
+    ensure_partitions(session)
+    shell.execute(f"SELECT setval('event_i_event_seq', {10 * SMALL})".encode())
+    append(shell, SMALL)
+    with psycopg.connect(url.conninfo) as reader, reading(url, "event_default") as longest:
+        reader.execute("SELECT * FROM event_default LIMIT 1")
+        assert keep_house(session, Retention(), NOW_US) is not None
+        assert shell.execute("SELECT to_regclass('event_p14')").fetchone() == (None,)
+        assert longest() < LONGEST_WAIT_S
+        reader.rollback()
+        assert ensure_partitions(session) > 0
+    assert promises(shell) == 0
+    assert Partition("event", 14) in partitions_of(session)[0]
 
 
 def test_only_one_keeps_house_at_a_time(session: Session, url: PostgresUrl) -> None:

@@ -1,8 +1,9 @@
-"""Events appended for as long as a test runs, whatever happens to the database meanwhile.
+"""Accounts changed for as long as a test runs, whatever happens to the database meanwhile.
 
+Half of the events are capture's, of accounts that get another id; half are appended as they are.
 Each carries a serial of its own, by which a repeat is known even if its number were another one,
-and the moment it was written. What became of a transaction that a fault cut short, the table of
-events says at the end. Import it as `fault_load`.
+and the moment it was written. What became of a transaction that a fault cut short, the tables of
+events and accounts say at the end. Import it as `fault_load`.
 """
 
 import sqlite3
@@ -12,19 +13,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 
 from engine_rig import OTHER, PLAIN, open_plain
 from espf.eventlog.model import LANES
 
-ACCOUNTS = 200
+ACCOUNTS = range(1, 201)
+CAPTURED = "Account/ID/Changed"
+TYPES = frozenset((PLAIN, OTHER, CAPTURED))
+POPULATION = (
+    "INSERT INTO customers (name) VALUES ('Ann')",
+    "INSERT INTO accounts (i_customer, id) VALUES "
+    + ", ".join(f"(1, 'a{account}')" for account in ACCOUNTS),
+)
 TOGETHER = 4
 """Events in a transaction on average."""
 TRY_AGAIN_S = 0.05
-Append = Callable[[str, int, str], None]
-"""(event type, account, variables) → appended in the transaction at hand."""
+CHANGE = "UPDATE accounts SET id = ? WHERE i_account = ?"
+APPEND = (
+    "INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables)"
+    " VALUES (1, ?, 'account', ?, ?, ?)"
+)
+Run = Callable[[str, tuple[Any, ...]], object]
+"""(statement, parameters) → run in the transaction at hand."""
 
 
 def serial_moment(serial: str) -> float:
@@ -76,16 +89,19 @@ class Load:
         yield
 
 
-def append_some(append: Append, random: Random, serial: str) -> int:
-    """Append a few events; how many serials are used up."""
+def change_some(run: Run, random: Random, serial: str) -> int:
+    """Change a few accounts, or append events of theirs; how many serials are used up."""
     writer, _, text = serial.partition("-")
     count = int(text)
-    for _ in range(random.randint(1, 2 * TOGETHER - 1)):
+    # In one order, or two writers would wait for each other.
+    for account in sorted(random.choices(ACCOUNTS, k=random.randint(1, 2 * TOGETHER - 1))):
         count += 1
-        account = random.randrange(ACCOUNTS)
         told = f"{writer}-{count}@{time.monotonic():.3f}"
-        variables = f'{{"i_account":{account},"serial":"{told}"}}'
-        append(random.choice((PLAIN, OTHER)), account, variables)
+        if random.random() < 0.5:
+            run(CHANGE, (told, account))
+        else:
+            variables = f'{{"i_account":{account},"serial":"{told}"}}'
+            run(APPEND, (random.choice((PLAIN, OTHER)), account, account % LANES, variables))
     return count
 
 
@@ -102,18 +118,14 @@ class PostgresLoad(Load):
     def connected(self) -> Iterator[Callable[[Random, str], int]]:
         with psycopg.connect(self._url, connect_timeout=2, application_name="load") as connection:
 
-            def append(event_type: str, account: int, variables: str) -> None:
-                connection.execute(
-                    "INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables)"
-                    " VALUES (1, %s, 'account', %s, %s, %s)",
-                    (event_type, account, account % LANES, variables),
-                )
+            def run(statement: str, parameters: tuple[Any, ...]) -> object:
+                return connection.execute(statement.replace("?", "%s").encode(), parameters)
 
             def transaction(random: Random, serial: str) -> int:
                 if random.random() < 0.1:
                     connection.execute("SELECT pg_current_xact_id()")
                     time.sleep(random.uniform(0, 0.01))
-                count = append_some(append, random, serial)
+                count = change_some(run, random, serial)
                 if random.random() < 0.005:
                     time.sleep(random.uniform(0, self.LONG_S))
                 if random.random() < 0.05:
@@ -137,16 +149,9 @@ class SqliteLoad(Load):
         connection = open_plain(self._path)
         try:
 
-            def append(event_type: str, account: int, variables: str) -> None:
-                connection.execute(
-                    "INSERT INTO event (i_env, event_type, entity, entity_id, lane, variables)"
-                    " VALUES (1, ?, 'account', ?, ?, ?)",
-                    (event_type, account, account % LANES, variables),
-                )
-
             def transaction(random: Random, serial: str) -> int:
                 connection.execute("BEGIN IMMEDIATE")
-                count = append_some(append, random, serial)
+                count = change_some(connection.execute, random, serial)
                 connection.execute("ROLLBACK" if random.random() < 0.05 else "COMMIT")
                 return count
 

@@ -138,9 +138,10 @@ class Exchange(asyncio.Protocol):
     def on_message_complete(self) -> None:
         trick = self.trick or "accept"
         variables = orjson.loads(b"".join(self.body))["variables"]
+        serial = str(variables.get("serial") or variables["curr_id"])
         arrival = Arrival(
             time.monotonic(), self.source, self.path[1:].decode(), int(variables["i_event"]),
-            int(variables["i_account"]), str(variables.get("serial", "")), trick,
+            int(variables["i_account"]), serial, trick,
         )  # fmt: skip
         self.receiver.arrivals.append(arrival)
         self.path, self.body, self.trick = b"", [], None

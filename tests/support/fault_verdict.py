@@ -30,6 +30,8 @@ class Verdict:
     """Requests that came after one for a later event of the same account and handler."""
     twice: int
     """Recorded more than once."""
+    uncaught: int
+    """Changes of accounts that left no event."""
     repeats: int
     strangers: int
     """Repeats under another number, and requests for events that were never committed."""
@@ -44,6 +46,7 @@ class Verdict:
         assert self.lost == 0, f"{self.fault}: {self.lost} of {self.sent} lost {self.examples}"
         assert self.disordered == 0, f"{self.fault}: {self.disordered} out of order"
         assert self.twice == 0, f"{self.fault}: {self.twice} recorded more than once"
+        assert self.uncaught == 0, f"{self.fault}: {self.uncaught} changes without an event"
         assert self.strangers == 0, f"{self.fault}: {self.strangers} requests of no event"
         assert self.recovery_s <= within_s, f"{self.fault}: {self.recovery_s:.1f} s to recover"
 
@@ -52,12 +55,27 @@ class Verdict:
         same = "same i_event" if not self.strangers else f"{self.strangers} OTHER i_event"
         return (
             f"{self.fault:<58}{self.tried:>6}{self.sent:>9}{self.lost:>6}{self.disordered:>10}"
-            f"{self.twice:>7}{self.repeats:>9}  {same:<14}{self.recovery_s:>8.1f}"
+            f"{self.twice:>7}{self.uncaught:>9}{self.repeats:>9}  {same:<14}{self.recovery_s:>8.1f}"
         )
 
 
+def total() -> str:
+    """The summary's last line: all faults together."""
+
+    def all_of(field: str) -> int:
+        return sum(getattr(verdict, field) for verdict in VERDICTS)
+
+    return (
+        f"{all_of('tried')} faults of {len(VERDICTS)} kinds, {all_of('sent')} events sent,"
+        f" {all_of('lost')} lost, {all_of('disordered')} out of order,"
+        f" {all_of('repeats')} sent again, {all_of('twice')} recorded twice,"
+        f" {all_of('uncaught')} changes without an event"
+    )
+
+
 HEAD = (
-    f"{'fault':<58}{'tried':>6}{'sent':>9}{'lost':>6}{'disorder':>10}{'twice':>7}{'repeats':>9}"
+    f"{'fault':<58}{'tried':>6}{'sent':>9}{'lost':>6}{'disorder':>10}{'twice':>7}{'uncaught':>9}"
+    f"{'repeats':>9}"
     f"  {'with':<14}{'back s':>8}"
 )
 
@@ -70,9 +88,15 @@ def judge(
     events: Mapping[int, int],
     finished: Mapping[tuple[str, int], int],
     arrivals: Sequence[Arrival],
+    changes: Iterable[tuple[int, str, str]],
+    accounts: Mapping[int, str],
     healed_s: Iterable[float],
 ) -> Verdict:
-    """Compare what was committed (`events`: number → account) with what arrived."""
+    """Compare what was committed with what arrived.
+
+    `events`: number → account; `changes` as captured, in order: account, id before and after;
+    `accounts`: account → its id now.
+    """
     wanted = {(handler, i_event) for handler in handlers for i_event in events}
     accepted = Counter((one.handler, one.i_event) for one in arrivals if one.accepted)
     lost = [pair for pair in sorted(wanted) if not accepted[pair] or not finished.get(pair)]
@@ -83,6 +107,7 @@ def judge(
         lost=len(lost),
         disordered=_disordered(arrivals),
         twice=sum(count > 1 for count in finished.values()),
+        uncaught=_uncaught(changes, accounts),
         repeats=sum(accepted.values()) - len(accepted),
         strangers=_strangers(arrivals, events),
         examples=tuple((*pair, accepted[pair], finished.get(pair, 0)) for pair in lost[:8]),
@@ -100,6 +125,16 @@ def _disordered(arrivals: Sequence[Arrival]) -> int:
         found += one.i_event < newest[key]
         newest[key] = max(newest[key], one.i_event)
     return found
+
+
+def _uncaught(changes: Iterable[tuple[int, str, str]], accounts: Mapping[int, str]) -> int:
+    """Each event begins where the one before it ended, and the last one tells what is now."""
+    known = {account: f"a{account}" for account in accounts}
+    found = 0
+    for account, before, after in changes:
+        found += known[account] != before
+        known[account] = after
+    return found + sum(known[account] != now for account, now in accounts.items())
 
 
 def _strangers(arrivals: Sequence[Arrival], events: Mapping[int, int]) -> int:

@@ -5,8 +5,8 @@ All of it is real: processes, sockets, transactions. Import it as `fault_world`.
 
 import atexit
 import contextlib
+import json
 import os
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from engine_rig import OTHER, PLAIN
+from engine_rig import open_plain
 from espf.clock import SystemClock
 from espf.database_url import DatabaseUrl, SqliteUrl, parse_database_url
 from espf.demo.postgres import TemporaryPostgres
@@ -26,7 +26,7 @@ from espf.errors import ConfigError
 from espf.eventlog.engines import open_operations
 from espf.eventlog.operations import HandlerChange
 from fault_fleet import ESPF, EngineFleet
-from fault_load import Load, PostgresLoad, SqliteLoad
+from fault_load import CAPTURED, POPULATION, TYPES, Load, PostgresLoad, SqliteLoad
 from fault_receiver import FaultReceiver
 from fault_verdict import Verdict, judge
 from loop_thread import LoopThread
@@ -54,6 +54,11 @@ def times(whole: int, short: int) -> int:
     return whole if WHOLE else short
 
 
+def lasting(whole_s: float, short_s: float) -> float:
+    """How long a fault lasts: in `make faults`, and in `make test`."""
+    return whole_s if WHOLE else short_s
+
+
 class Database:
     """A migrated database; the address is as the command takes it."""
 
@@ -64,10 +69,11 @@ class Database:
     def all(self, question: str) -> list[tuple[Any, ...]]:
         """Ask it by a connection of one's own."""
         if isinstance(self.url, SqliteUrl):
-            with contextlib.closing(sqlite3.connect(self.url.path, timeout=30)) as shell:
+            with contextlib.closing(open_plain(self.url.path)) as shell:
                 return shell.execute(question).fetchall()
         with psycopg.connect(self.address, autocommit=True, connect_timeout=2) as connection:
-            return connection.execute(question.encode()).fetchall()
+            found = connection.execute(question.encode())
+            return found.fetchall() if found.description else []
 
     def load(self, rate: float | None = None) -> Load:
         given = {} if rate is None else {"rate": rate}
@@ -91,7 +97,7 @@ class World:
             HandlerChange(
                 name, "EventSender", enabled=True, keep_events=True, start=1,
                 options={**OPTIONS, "EventSender.URL": self.receiver.url(name), **options},
-                subscriptions=("all",), event_types=frozenset((PLAIN, OTHER)),
+                subscriptions=("all",), event_types=TYPES,
             )
             for name in HANDLERS
         ]  # fmt: skip
@@ -139,6 +145,10 @@ class World:
             "SELECT i_handler, i_event, count(*) FROM attempt WHERE status = 'finished'"
             " GROUP BY i_handler, i_event"
         )
+        captured = self.database.all(
+            "SELECT entity_id, variables FROM event"
+            f" WHERE event_type = '{CAPTURED}' ORDER BY i_event"
+        )
         return judge(
             fault,
             tried,
@@ -146,6 +156,11 @@ class World:
             events=events,
             finished={(names[i_handler], i_event): n for i_handler, i_event, n in rows},
             arrivals=self.receiver.arrivals,
+            changes=[
+                (account, changed["prev_id"], changed["curr_id"])
+                for account, changed in ((key, json.loads(text)) for key, text in captured)
+            ],
+            accounts=dict(self.database.all("SELECT i_account, id FROM accounts")),
             healed_s=self.healed_s,
         )
 
@@ -169,6 +184,8 @@ def world_on(database: Database, **options: object) -> Iterator[World]:
         loop.run(receiver.listen())
         world = World(database, receiver, loop)
         try:
+            for statement in POPULATION:
+                database.all(statement)
             world.add_handlers(**options)
             yield world
         finally:

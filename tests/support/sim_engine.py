@@ -4,7 +4,7 @@ Import it as `sim_engine`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -25,7 +25,7 @@ from espf.clock import Clock
 from espf.engine.instance import Instance
 from espf.engine.runner import Runner
 from espf.errors import HandlerError, LeaseLost, StorageError
-from espf.eventlog.model import HandlerRow, Settlement, Standing
+from espf.eventlog.model import HandlerRow, ParkedMoment, Settlement, Standing
 from espf.eventlog.operating.operations import SessionOperations
 from espf.eventlog.operations import HandlerChange
 from espf.eventlog.sqlite.log import SqliteEventLog
@@ -47,6 +47,8 @@ class FlakyLog(SqliteEventLog):
     lanes_lost = 0
     """How often another instance has the lanes of one of the handlers."""
     poll_fails = 0
+    shifts_unheard = 0
+    """How often times are moved, and nobody hears of it."""
     settlements = 0
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -63,6 +65,12 @@ class FlakyLog(SqliteEventLog):
             raise StorageError("the disk is full")
         await super().settle(settlement)
         self.settlements += 1
+
+    async def shift_clock(self, i_handler: int, by_us: int, seen: Sequence[ParkedMoment]) -> None:
+        await super().shift_clock(i_handler, by_us, seen)
+        if self.shifts_unheard > 0:
+            self.shifts_unheard -= 1
+            raise StorageError("the connection was lost")
 
     async def poll(self) -> Standing | None:
         if self.poll_fails > 0:

@@ -130,7 +130,8 @@ class Member:
         self.waiting = 0
         self.dialing: list[tuple[float, float]] = []
         """(when it is written, when its token was taken)"""
-        self.asks_at: float | None = None
+        self.asked: tuple[float, float, TokenWish] | None = None
+        """(when the answer comes, when it was asked, for what)"""
         self.wakes_at = math.inf
 
 
@@ -169,10 +170,13 @@ def _go_on(member: Member, stored: Stored, now_s: float, draws: Random, times: l
             member.dialing.append((now_s + draws.uniform(0, 0.04), now_s))
         else:
             times.append(now_s)
-    if now_s >= member.wakes_at and (member.waiting or bucket.owes_word):
-        asked_s = now_s - draws.uniform(0, 0.006)
+    if member.asked is None and now_s >= member.wakes_at and (member.waiting or bucket.owes_word):
         wish = bucket.wish(member.waiting, now_s)
-        bucket.put(stored.draw(wish, asked_s), asked_s, now_s)
+        member.asked = (now_s + draws.uniform(0, 0.006), now_s, wish)
+    if member.asked is not None and now_s >= member.asked[0]:
+        _, asked_s, wish = member.asked
+        member.asked = None
+        bucket.put(stored.draw(wish, now_s), asked_s, now_s)
         member.waiting = max(0, member.waiting - draws.choice([0, 0, 0, 5]))  # given to another
         member.wakes_at = now_s + max(0.001, bucket.wait_s(now_s))
 

@@ -170,6 +170,11 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and self._request is not None:
             self.fail(ConnectFailed(LEASE_ENDED))
 
+    def held_up(self, by_s: float) -> None:
+        """The request is written later than it was sent: the rate counts it from then."""
+        if self._waiter is not None and self._request is not None:
+            self.iteration.held_up(by_s)
+
     def cancel(self, waiter: asyncio.Future[Response]) -> None:
         """Nobody awaits this answer any more: close, unless it has come already."""
         if self._waiter is waiter:

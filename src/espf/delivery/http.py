@@ -48,7 +48,7 @@ class HttpClient:
         self._dialer = Dialer(target, options)
         self._pool = Pool(options.max_connections)
         self._idle = self._pool.idle
-        self._outbox = Outbox(may_send)
+        self._outbox = Outbox(may_send, clock.monotonic)
         self._sweeper = Sweeper(self._sweep)
         self._opening: dict[asyncio.Timeout, tuple[float, Iteration]] = {}
         self._start = f"POST {target.path} HTTP/1.1\r\nHost: {target.host_header}\r\n".encode()

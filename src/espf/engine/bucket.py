@@ -15,6 +15,10 @@ SPARE_S = 0.002
 _LEAST_SLICE = 64  # one commit for each token would cost more than it saves
 _SHARES = 8  # where others draw, too, none takes all that a second has
 _SLOT_S = 0.001
+_COUNTS_S = 0.9
+"""After which the stored bucket may no longer count a grant: it does for a second."""
+_SOON_S = _COUNTS_S - 3 * SLICE_S
+"""A token used this soon after it was taken is still counted when the stored bucket hears of it."""
 
 
 class Bucket:
@@ -25,8 +29,9 @@ class Bucket:
         self._slice = max(burst // _SHARES if shared else _LEAST_SLICE, int(rate * SLICE_S), 1)
         self.rate = rate
         self.burst = burst
-        self._tokens = 0.0
-        self._drawn_s = 0.0
+        self._slices: deque[list[float]] = deque()
+        """[when it was asked for, tokens left], oldest first."""
+        self._stale: list[list[float]] = []
         self._more_s = 0.0
         self._late: deque[list[float]] = deque()
         self._sent: deque[list[float]] = deque()
@@ -35,11 +40,13 @@ class Bucket:
 
     def take(self, now_s: float) -> bool:
         """Take one token for a request that is sent right now."""
-        age_s = now_s - self._drawn_s
-        if self._tokens < 1 or age_s > SLICE_S or self._room(now_s) < 1:
+        slices = self._slices
+        while slices and (slices[0][1] < 1 or now_s - slices[0][0] > SLICE_S):
+            self._stale.append(slices.popleft())
+        if not slices or self._room(now_s) < 1:
             return False
-        self._tokens -= 1
-        if age_s > SPARE_S:
+        slices[0][1] -= 1
+        if now_s - slices[0][0] > SPARE_S:
             _note(self._late, now_s)
         self._count(now_s)
         return True
@@ -47,7 +54,7 @@ class Bucket:
     def held_up(self, now_s: float, by_s: float) -> None:
         """A request leaves only now, `by_s` after its token was taken: it counts from now on."""
         self._room(now_s)
-        if self._sent and by_s < 1:
+        if self._sent and by_s < _SOON_S:
             # Nobody knows which: of the oldest, so that none counts for too short a time.
             self._sent[0][1] -= 1
             self._sent_in_second -= 1
@@ -76,17 +83,22 @@ class Bucket:
 
         What was drawn and not used for as long goes back: another instance may use it.
         """
-        stale = self._tokens if now_s - self._drawn_s > SLICE_S else 0.0
-        self._tokens -= stale
+        while self._slices and now_s - self._slices[0][0] > SLICE_S:
+            self._stale.append(self._slices.popleft())
+        stale, self._stale = self._stale, []
+        returned = sum(tokens for _, tokens in stale)
+        expired = sum(tokens for asked_s, tokens in stale if now_s - asked_s >= _COUNTS_S)
+        here = sum(tokens for _, tokens in self._slices)
         late = tuple((max(0, int((now_s - at_s) * 1e6)), int(used)) for at_s, used in self._late)
         self._late.clear()
         most = min(waiting, self._room(now_s), self._slice)
-        return TokenWish(max(0.0, most - self._tokens), stale, self.rate, self.burst, late)
+        wanted = max(0.0, most - here)
+        return TokenWish(wanted, returned, self.rate, self.burst, expired, late)
 
     def put(self, given: TokensGiven, asked_s: float, now_s: float) -> None:
         """Add what the stored bucket gave: at some time since it was asked."""
-        self._tokens += given.tokens
-        self._drawn_s = asked_s
+        if given.tokens:
+            self._slices.append([asked_s, given.tokens])
         self._more_s = now_s + given.wait_s
 
     def wait_s(self, now_s: float) -> float:

@@ -39,8 +39,9 @@ Raises ConfigError or HandlerError.
 """
 DEFAULT_LEASE_S = 6.0
 CLOCK_JUMP_US = 1_000_000
-SLACK_US = 100_000
 """The wall clock is taken to be set when it moves this much between two looks at it."""
+SLACK_US = 100_000
+"""What was noted this long before the last look may be by the new clock, too: a look takes time."""
 
 _log = structlog.get_logger("espf.engine")
 
@@ -184,8 +185,7 @@ class Instance:
 
     async def _move_times(self, by_us: int, since_us: int) -> None:
         for runner in list(self._runners.values()):
-            move = partial(runner.clock_jumped, by_us, since_us)
-            await until_stored("moving times", move)
+            await runner.clock_jumped(by_us, since_us)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         self._moved = False

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from random import Random
 
 import structlog
 
 from espf.engine.feeder import Feeder
 from espf.engine.flow import Flow
+from espf.engine.patience import until_stored
 from espf.engine.retry import RetryPolicy
 from espf.engine.sender import Sender
 from espf.engine.window import Window
@@ -30,6 +32,8 @@ class Runner:
         self._feeder = Feeder(flow, log, handler)
         self._sender: Sender | None = None
         self._stopping = asyncio.Event()
+        self._joining: set[int] = set()
+        """Lanes that are ours, and not in the window yet."""
 
     @property
     def row(self) -> HandlerRow:
@@ -47,7 +51,12 @@ class Runner:
 
     async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
         """Take up where the last owner of these lanes stopped."""
-        await self._feeder.add_lanes(leases)
+        lanes = {lease.lane for lease in leases}
+        self._joining |= lanes
+        try:
+            await self._feeder.add_lanes(leases)
+        finally:
+            self._joining -= lanes
 
     async def empty_lanes(
         self, lanes: Collection[int], grace_s: float, flush: Callable[[], Awaitable[None]]
@@ -104,11 +113,16 @@ class Runner:
     async def clock_jumped(self, by_us: int, since_us: int) -> None:
         """Nothing is due earlier or later, nor given up, because somebody set the clock.
 
-        What was noted since `since_us` was so by the new clock.
+        What was noted since `since_us` was so by the new clock. However long the database is away,
+        each time is moved once.
         """
-        now_us = self.flow.clock.now_us()
-        lanes = self.flow.window.own
-        await self._log.shift_clock(self.row.i_handler, lanes, by_us, since_us, now_us)
+        i_handler, now_us, after = self.row.i_handler, self.flow.clock.now_us(), 0
+        lanes = self._joining | {lease.lane for lease in self.flow.window.leases}
+        asked = partial(self._log.parked_moments, i_handler, lanes)
+        while seen := await until_stored("moving times", partial(asked, after, since_us, now_us)):
+            moved = partial(self._log.shift_clock, i_handler, by_us, seen)
+            await until_stored("moving times", moved)
+            after = seen[-1].i_event
         self.flow.clock_jumped(by_us, since_us)
         self._feeder.clock_jumped()
 

@@ -12,6 +12,8 @@ BULK_FROM = 64
 ALL_LANES = 128
 """Lanes of a handler, each with its cursor. An ordinary lane and its bulk lane have one owner."""
 DAY_US = 86_400_000_000
+MOVED_AT_ONCE = 1000
+"""Parked rows whose times are moved in one transaction when a clock jumps: some 20 ms."""
 
 EntityKey = tuple[str, int]
 """Kind and integer key of an entity: ("account", 1000889)."""
@@ -138,6 +140,8 @@ class TokenWish(NamedTuple):
     """Tokens given before and not used: they go back."""
     rate: float
     burst: int
+    expired: float = 0.0
+    """Of the returned ones, those given more than a second ago: nobody counts them any more."""
     late: tuple[tuple[int, int], ...] = ()
     """Tokens used later than a moment after they were given: (microseconds ago, how many)."""
 
@@ -181,6 +185,13 @@ class DueEvents(NamedTuple):
     next_due_us: int | None
     skips: dict[int, str]
     """Those that an operator asked to skip while they were under way: i_event → reason."""
+
+
+class ParkedMoment(NamedTuple):
+    """When an event was parked, which tells whether its times were moved since."""
+
+    i_event: int
+    parked_us: int
 
 
 class AttemptRow(NamedTuple):

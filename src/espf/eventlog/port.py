@@ -16,6 +16,7 @@ from espf.eventlog.model import (
     InstanceRow,
     LaneLease,
     LaneRow,
+    ParkedMoment,
     Settlement,
     Standing,
     TokensGiven,
@@ -124,12 +125,18 @@ class EventLog(Protocol):
     ) -> DueEvents:
         """Parked events whose time has come, oldest first; `early`: those still waiting, too."""
 
-    async def shift_clock(
-        self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
-    ) -> None:
-        """The clock jumped: what is parked in these lanes keeps its distance to now.
+    async def parked_moments(
+        self, i_handler: int, lanes: Collection[int], after: int, since_us: int, now_us: int
+    ) -> list[ParkedMoment]:
+        """Some of what is parked in these lanes with `i_event > after`, in order; [] at the end.
 
-        What was parked between `since_us` and `now_us` was so by the new clock, and stays.
+        Without what was parked between `since_us` and `now_us`.
+        """
+
+    async def shift_clock(self, i_handler: int, by_us: int, seen: Sequence[ParkedMoment]) -> None:
+        """The clock jumped: what is parked still as it was seen keeps its distance to now.
+
+        May be repeated: what was moved is no longer as it was seen.
         """
 
     async def successor(self, event: Event, upto: int) -> int | None:

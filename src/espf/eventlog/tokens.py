@@ -50,7 +50,7 @@ def draw(bucket: Bucket, wish: TokenWish, now_us: int) -> tuple[Bucket, TokensGi
     """
     level = _level(bucket, wish, now_us)
     grants = [(at, given) for at, given in bucket.grants if 0 <= now_us - at < _COUNTS_US]
-    grants = _taken_back(grants, wish.returned + sum(used for _, used in wish.late))
+    grants = _taken_back(grants, wish.returned - wish.expired + sum(used for _, used in wish.late))
     grants = sorted((*grants, *((now_us - ago_us, float(used)) for ago_us, used in wish.late)))
     room = wish.burst - sum(given for _, given in grants)
     given = max(0.0, math.floor(min(level, wish.wanted, room) + 1e-9))

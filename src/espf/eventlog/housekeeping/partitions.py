@@ -68,6 +68,8 @@ def ensure_partitions(session: Session) -> int:
     in_place, _ = partitions_of(session)
     made = 0
     for table in TABLES:
+        if not _take_promise_back(session, table):
+            continue  # the next call tries again
         wanted = [Partition(table, slot_of(last) + number) for number in range(AHEAD + 1)]
         missing = [one for one in wanted if one not in in_place]
         if missing:
@@ -77,15 +79,15 @@ def ensure_partitions(session: Session) -> int:
 
 def _make_all(session: Session, table: str, missing: list[Partition], last: int) -> int:
     """Make them; a range of which the default partition holds rows stays there."""
-    _remove_promise(session, table)
     if not session.query(f"SELECT EXISTS (SELECT 1 FROM {table}_default)", {}).fetchone()[0]:  # noqa: S608 - our own words
         return sum(_make(session, one) for one in missing)
     # So far ahead that no number gets there while the promise holds.
     ahead = [one for one in missing if one.numbers.low - last > SIZE // 2]
     if not ahead:
         return 0
-    with _promised(session, table, ahead[0].numbers.low):
+    with suppress(LockTaken), _promised(session, table, ahead[0].numbers.low):
         return sum(_make(session, one) for one in ahead)
+    return 0
 
 
 def _make(session: Session, one: Partition) -> int:
@@ -110,7 +112,8 @@ def _promised(session: Session, table: str, end: int) -> Iterator[None]:
     """Have the default partition promise that it holds no number from `end` on.
 
     Otherwise each new partition has it searched, and whoever writes there waits meanwhile. The
-    search for the promise itself holds up nobody.
+    search for the promise itself holds up nobody. Raises LockTaken if somebody uses the partition
+    for longer than we wait; who does so at the end has it taken back by a later call.
     """
     default = f"{table}_default"
     with session.changing():
@@ -121,14 +124,19 @@ def _promised(session: Session, table: str, end: int) -> Iterator[None]:
         session.query(f"ALTER TABLE {default} VALIDATE CONSTRAINT {default}_end", {})
         yield
     finally:
-        _remove_promise(session, table)
+        _take_promise_back(session, table)
 
 
-def _remove_promise(session: Session, table: str) -> None:
+def _take_promise_back(session: Session, table: str) -> bool:
+    """Whether there is none any more: one that stays would refuse events one day."""
     default = f"{table}_default"
-    there = session.run("promise", {"name": f"{default}_end"}).fetchone()[0]
-    if there:
+    if not session.run("promise", {"name": f"{default}_end"}).fetchone()[0]:
+        return True
+    with suppress(LockTaken), session.changing():
+        _wait_shortly(session)
         session.query(f"ALTER TABLE {default} DROP CONSTRAINT IF EXISTS {default}_end", {})
+        return True
+    return False
 
 
 def detach(session: Session, one: Partition, check: Callable[[Partition], None]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import orjson
 import psycopg
 
 from espf.clock import Clock
@@ -12,6 +13,7 @@ from espf.eventlog.model import (
     ALL_LANES,
     BULK_FROM,
     DAY_US,
+    MOVED_AT_ONCE,
     Batch,
     DueEvents,
     HandlerRow,
@@ -20,6 +22,7 @@ from espf.eventlog.model import (
     InstanceRow,
     LaneLease,
     LaneRow,
+    ParkedMoment,
     Settlement,
     Standing,
     TokensGiven,
@@ -197,12 +200,20 @@ class PostgresEventLog:
         async with self._on(self._reader) as link:
             return await reading.due(link, i_handler, now_us, upto_us, limit, exclude, lanes)
 
-    async def shift_clock(
-        self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
-    ) -> None:
-        """What is parked in these lanes keeps its distance to now."""
-        bound = {"i_handler": i_handler, "lanes": reading.listed(lanes, ALL_LANES), "by_us": by_us}
-        bound |= {"since_us": since_us, "now_us": now_us}
+    async def parked_moments(
+        self, i_handler: int, lanes: Collection[int], after: int, since_us: int, now_us: int
+    ) -> list[ParkedMoment]:
+        """Some of what is parked in these lanes, in order."""
+        bound = {"i_handler": i_handler, "lanes": reading.listed(lanes, ALL_LANES), "after": after}
+        bound |= {"since_us": since_us, "now_us": now_us, "limit": MOVED_AT_ONCE}
+        async with self._on(self._reader) as link:
+            rows = await link.fetch(statement("parked_moments"), bound)
+        return [ParkedMoment._make(row) for row in rows]
+
+    async def shift_clock(self, i_handler: int, by_us: int, seen: Sequence[ParkedMoment]) -> None:
+        """What is parked still as it was seen keeps its distance to now."""
+        rows = orjson.dumps([one._asdict() for one in seen]).decode()
+        bound = {"i_handler": i_handler, "by_us": by_us, "seen": rows}
         async with self._on(self._writer) as link:
             await link.fetch(statement("shift_clock"), bound)
 

@@ -94,11 +94,17 @@ UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
 WHERE i_handler = :i_handler AND in_progress = 1
   AND lane = ANY(CAST(:lanes AS bigint[]));
 
+-- name: parked_moments
+SELECT i_event, parked_us FROM parked
+WHERE i_handler = :i_handler AND i_event > :after AND NOT parked_us BETWEEN :since_us AND :now_us
+  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
+ORDER BY i_event LIMIT :limit;
+
 -- name: shift_clock
-UPDATE parked SET due_us = due_us + :by_us, first_attempt_us = first_attempt_us + :by_us,
-    parked_us = parked_us + :by_us
-WHERE i_handler = :i_handler AND NOT parked_us BETWEEN :since_us AND :now_us
-  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])));
+UPDATE parked AS p SET due_us = due_us + :by_us, first_attempt_us = first_attempt_us + :by_us,
+    parked_us = p.parked_us + :by_us
+FROM json_to_recordset(CAST(:seen AS json)) AS s (i_event bigint, parked_us bigint)
+WHERE p.i_handler = :i_handler AND p.i_event = s.i_event AND p.parked_us = s.parked_us;
 
 -- name: renew_lanes
 UPDATE lane_cursor SET renewals = renewals + 1

@@ -57,11 +57,17 @@ UPDATE parked SET in_progress = 0, due_us = CASE WHEN EXISTS (
 WHERE i_handler = :i_handler AND in_progress = 1
   AND lane IN (SELECT value FROM json_each(:lanes));
 
+-- name: parked_moments
+SELECT i_event, parked_us FROM parked
+WHERE i_handler = :i_handler AND i_event > :after AND NOT parked_us BETWEEN :since_us AND :now_us
+  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
+ORDER BY i_event LIMIT :limit;
+
 -- name: shift_clock
 UPDATE parked SET due_us = due_us + :by_us, first_attempt_us = first_attempt_us + :by_us,
     parked_us = parked_us + :by_us
-WHERE i_handler = :i_handler AND NOT parked_us BETWEEN :since_us AND :now_us
-  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)));
+WHERE i_handler = :i_handler
+  AND (i_event, parked_us) IN (SELECT value ->> 0, value ->> 1 FROM json_each(:seen));
 
 -- name: renew_lanes
 UPDATE lane_cursor SET renewals = renewals + 1

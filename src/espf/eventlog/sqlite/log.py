@@ -15,6 +15,7 @@ from espf.eventlog.model import (
     BULK_FROM,
     DAY_US,
     LANES,
+    MOVED_AT_ONCE,
     Batch,
     DueEvents,
     HandlerRow,
@@ -23,6 +24,7 @@ from espf.eventlog.model import (
     InstanceRow,
     LaneLease,
     LaneRow,
+    ParkedMoment,
     Settlement,
     Standing,
     TokensGiven,
@@ -169,17 +171,21 @@ class SqliteEventLog:
             lambda r: reading.due(r, i_handler, now_us, upto_us, limit, left_out, given)
         )
 
-    async def shift_clock(
-        self, i_handler: int, lanes: Collection[int], by_us: int, since_us: int, now_us: int
-    ) -> None:
-        """What is parked in these lanes keeps its distance to now."""
+    async def parked_moments(
+        self, i_handler: int, lanes: Collection[int], after: int, since_us: int, now_us: int
+    ) -> list[ParkedMoment]:
+        """Some of what is parked in these lanes, in order."""
         bound: dict[str, object] = {
             "i_handler": i_handler,
             "lanes": _listed(lanes, ALL_LANES),
-            "by_us": by_us,
+            "after": after,
         }
-        bound |= {"since_us": since_us, "now_us": now_us}
-        await self._writer.run(lambda w: settling.shift_clock(w, bound))
+        bound |= {"since_us": since_us, "now_us": now_us, "limit": MOVED_AT_ONCE}
+        return self._read(lambda reader: reading.parked_moments(reader, bound))
+
+    async def shift_clock(self, i_handler: int, by_us: int, seen: Sequence[ParkedMoment]) -> None:
+        """What is parked still as it was seen keeps its distance to now."""
+        await self._writer.run(lambda w: settling.shift_clock(w, i_handler, by_us, seen))
 
     async def successor(self, event: Event, upto: int) -> int | None:
         """A later event of the same type and entity, if there is one up to `upto`."""

@@ -16,6 +16,7 @@ from espf.eventlog.model import (
     LaneLease,
     LaneRow,
     ParkedEvent,
+    ParkedMoment,
     Standing,
 )
 from espf.eventlog.operating.handlers import handler_row, handler_state
@@ -46,6 +47,11 @@ def state(reader: sqlite3.Connection, i_handler: int) -> HandlerState:
     """Breaker and stopped time; the default for a handler that has none stored."""
     rows = _rows(reader, _SQL["state"], {"i_handler": i_handler})
     return handler_state(rows[0] if rows else None)
+
+
+def parked_moments(reader: sqlite3.Connection, bound: dict[str, object]) -> list[ParkedMoment]:
+    """When some of what is parked was parked."""
+    return [ParkedMoment._make(row) for row in _rows(reader, _SQL["parked_moments"], bound)]
 
 
 def lanes(reader: sqlite3.Connection) -> list[LaneRow]:

@@ -13,6 +13,7 @@ from espf.eventlog.model import (
     InstanceRow,
     LaneLease,
     LaneRow,
+    ParkedMoment,
     ParkRow,
     Settlement,
     TokensGiven,
@@ -74,8 +75,12 @@ def leave(writer: sqlite3.Connection, token: str) -> None:
     writer.execute(_SQL["forget_instance"], {"token": token})
 
 
-def shift_clock(writer: sqlite3.Connection, bound: dict[str, object]) -> None:
-    """Move the times of what is parked."""
+def shift_clock(
+    writer: sqlite3.Connection, i_handler: int, by_us: int, seen: Sequence[ParkedMoment]
+) -> None:
+    """Move the times of what is parked still as it was seen."""
+    rows = _json([tuple(one) for one in seen])
+    bound = {"i_handler": i_handler, "by_us": by_us, "seen": rows}
     writer.execute(_SQL["shift_clock"], bound)
 
 
