@@ -5,7 +5,7 @@ Imports are inside the functions where they are heavy: see `espf.app`.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from espf.clock import Clock, SystemClock
@@ -46,6 +46,8 @@ def check_key(config: Config) -> None:
 
 def open_current(config: Config, clock: Clock) -> "Current":
     """Open the registry for handlers. The key is read at the first secret. Raises StorageError."""
+    from espf.dispatch.fanouts import SessionFanouts
+    from espf.eventlog.engines import open_session
     from espf.secrets import derived_key, load_key
     from espf.subscribers.engines import Current, open_steps, open_subscribers
 
@@ -61,7 +63,8 @@ def open_current(config: Config, clock: Clock) -> "Current":
             return derived_key(key(), "digests of provisioning steps").encode()
 
     subscribers = open_subscribers(config.database, clock, decrypt)
-    return Current(subscribers, open_steps(config.database), cache(digest_key))
+    fanouts = SessionFanouts(partial(open_session, config.database), clock)
+    return Current(subscribers, open_steps(config.database), cache(digest_key), fanouts)
 
 
 @contextmanager
@@ -98,6 +101,7 @@ def handler_starter(
             may_send,
             current.subscribers,
             current.memory(row.i_handler),
+            current.fanouts,
         )
         return kind.start(settings, frozenset(row.subscriptions), context), settings
 

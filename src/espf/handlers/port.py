@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from espf.clock import Clock
+from espf.dispatch.port import Fanouts
 from espf.events.model import Event
 from espf.handlers.settings import HandlerSettings
 from espf.subscribers.port import SubscriberSource
@@ -112,6 +113,8 @@ class HandlerContext:
     """Accounts as they are now, for handlers that send state rather than events."""
     memory: StepMemory | None = None
     """What the far side was given, for handlers of systems that cannot be asked."""
+    fanouts: Fanouts | None = None
+    """For dispatchers: what derives events from others."""
 
 
 class Handler(Protocol):

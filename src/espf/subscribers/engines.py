@@ -5,18 +5,21 @@ from typing import NamedTuple
 
 from espf.clock import Clock
 from espf.database_url import DatabaseUrl, SqliteUrl
+from espf.dispatch.port import Fanouts
 from espf.subscribers.port import SubscriberSource
 from espf.subscribers.reading import Decrypt
 from espf.subscribers.steps import StepMemory, StepStore
 
 
 class Current(NamedTuple):
-    """What handlers of state are given."""
+    """What handlers of state, and dispatchers, are given."""
 
     subscribers: SubscriberSource
     steps: StepStore
     key: Callable[[], bytes]
     """The key for digests of steps. Raises StorageError if it cannot be had."""
+    fanouts: Fanouts
+    """What derives events from others."""
 
     def memory(self, i_handler: int) -> StepMemory:
         """The steps as one handler sees them."""
@@ -26,6 +29,7 @@ class Current(NamedTuple):
         """Give up the connections."""
         await self.subscribers.close()
         await self.steps.close()
+        await self.fanouts.close()
 
 
 def open_subscribers(url: DatabaseUrl, clock: Clock, decrypt: Decrypt) -> SubscriberSource:

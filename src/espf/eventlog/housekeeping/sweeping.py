@@ -88,6 +88,7 @@ class Sweep:
             with self._session.changing():
                 self._session.run("forget_sweeps")
                 self._session.run("forget_passed")
+                self._session.run("forget_fanouts")
                 self._session.run("set_mark", {"name": "sweep_day", "value": today})
 
     def _mark(self, days: int) -> int:

@@ -73,6 +73,9 @@ UPDATE handler_state SET replayed = :last_attempt WHERE replayed > :last_attempt
 -- name: forget_passed
 DELETE FROM passed_by WHERE upto_event < (SELECT coalesce(min(i_event), 0) FROM event);
 
+-- name: forget_fanouts
+DELETE FROM fanout WHERE i_event < (SELECT coalesce(min(i_event), 0) FROM event);
+
 -- ---- what waited too long ----
 
 -- Whoever owns the lanes can no longer settle, and starts over.

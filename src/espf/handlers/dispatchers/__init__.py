@@ -1,0 +1,1 @@
+"""The three dispatchers, as handlers like any other (domain, 4)."""
