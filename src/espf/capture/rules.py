@@ -1,6 +1,24 @@
-"""Reads the capture rules: which change of which column becomes which event."""
+"""Reads the capture rules: which change of which column becomes which event.
+
+They are data, a file for each subject in `rules/`. The order of the rules of a table is the order
+of the events that one change raises; so all rules of a table are in one file.
+
+- `[entity.X]`: table, key column, and `has_sim`: whether the row holds a SIM card, if it can.
+- `[entity.X.variables]`: what a variable is read from, where it is not the column of its name;
+  `{row}` is the row before (`prev_…`) or after the change.
+- `[[rule]]`: `on` insert, update or delete; `watch`, for updates: one of these columns must have
+  changed; `when`, a further condition, in which OLD and NEW are the row before and after, and
+  `{prev_X}`, `{curr_X}` and `{X}` the values the event would carry; `variables` as in the
+  catalogue, without `i_env`, `i_event` and `event_time`; `optional`, those left out of the event,
+  rather than null, when there is no value; `set`, a value for a variable in this rule only.
+
+Expressions keep to what SQLite and PostgreSQL both read. An insert has no row before it and a
+delete none after it: such a `prev_X` or `curr_X` is null. Money is rounded to 5 places.
+"""
 
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -56,7 +74,7 @@ class RuleSet(BaseModel):
     model_config = _STRICT
 
     version: Literal[1]
-    money: frozenset[str]
+    money: frozenset[str] = frozenset()
     """Variables (without prev_ and curr_) that are rounded to 5 places."""
     entity: dict[str, Entity]
     rule: tuple[Rule, ...]
@@ -81,7 +99,25 @@ def parse_rules(text: str) -> RuleSet:
         raise CaptureError(f"The capture rules cannot be read: {error}") from error
 
 
+def joined(parts: Iterable[RuleSet]) -> RuleSet:
+    """The rules of several files. Raises CaptureError for a table that two of them have."""
+    found = list(parts)
+    tables = Counter(
+        table for part in found for table in {entity.table for entity in part.entity.values()}
+    )
+    if twice := sorted(table for table, files in tables.items() if files > 1):
+        raise CaptureError(f"The capture rules of a table are in two files: {', '.join(twice)}.")
+    return RuleSet(
+        version=1,
+        money=frozenset[str]().union(*(part.money for part in found)),
+        entity={name: entity for part in found for name, entity in part.entity.items()},
+        rule=tuple(rule for part in found for rule in part.rule),
+    )
+
+
 @cache
 def rules() -> RuleSet:
-    """The rules that come with the program (`rules.toml`)."""
-    return parse_rules(resources.files("espf.capture").joinpath("rules.toml").read_text("utf-8"))
+    """The rules that come with the program (`rules/*.toml`)."""
+    folder = resources.files("espf.capture").joinpath("rules")
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return joined(parse_rules(file.read_text("utf-8")) for file in files)
