@@ -51,7 +51,7 @@ def test_a_rule_has_the_variables_and_the_entity_of_the_catalogue(rule):
     catalogued = TYPES[rule.event]
     common = {"i_env", "i_event", "event_time"}
     assert list(rule.variables) == [name for name in catalogued["variables"] if name not in common]
-    assert rule.entity == catalogued["entity"]
+    assert rules().kind(rule) == catalogued["entity"]
 
 
 def test_money_is_what_the_catalogue_calls_a_number():

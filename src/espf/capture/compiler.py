@@ -54,6 +54,30 @@ class Values:
         expression = self._entity.variables.get(base, f"{{row}}.{base}").replace("{row}", row)
         return f"ROUND({expression}, 5)" if self.is_money(name) else expression
 
+    @property
+    def kind(self) -> str:
+        """Literal of the kind of entity."""
+        return quoted(self._rules.kind(self._rule))
+
+    @property
+    def entity_id(self) -> str:
+        """SQL of the entity's integer key."""
+        return self._of_row(self._entity.entity_id or f"{{row}}.{self._entity.key}")
+
+    @property
+    def i_env(self) -> str:
+        """SQL of the environment."""
+        return self._of_row(self._entity.i_env)
+
+    @property
+    def has_sim(self) -> str | None:
+        """Condition that a card is held, before the change or after it; None if it never is."""
+        condition = self._entity.has_sim
+        if condition is None:
+            return None
+        rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[self._rule.on]
+        return " OR ".join(condition.replace("{row}", row) for row in rows)
+
     def is_money(self, name: str) -> bool:
         """Whether a variable read from a row is rounded to 5 places."""
         return name not in self._rule.set and self._row(name)[1] in self._rules.money
@@ -63,6 +87,9 @@ class Values:
         if self._rule.when is None:
             return None
         return _PLACEHOLDER.sub(lambda match: self.variable(match[1]), self._rule.when)
+
+    def _of_row(self, expression: str) -> str:
+        return expression.replace("{row}", "OLD" if self._rule.on == "delete" else "NEW")
 
     def _row(self, name: str) -> tuple[str | None, str]:
         if name.startswith("prev_"):

@@ -3,7 +3,9 @@
 They are data, a file for each subject in `rules/`. The order of the rules of a table is the order
 of the events that one change raises; so all rules of a table are in one file.
 
-- `[entity.X]`: table, key column, and `has_sim`: whether the row holds a SIM card, if it can.
+- `[entity.X]`: table, key column, and `has_sim`: whether the row holds a SIM card, if it can. Several
+  may share a table: `kind`, `entity_id` and `i_env` say whom the events are about, where that is not
+  X, the key and the row's environment.
 - `[entity.X.variables]`: what a variable is read from, where it is not the column of its name;
   `{row}` is the row before (`prev_…`) or after the change.
 - `[[rule]]`: `on` insert, update or delete; `watch`, for updates: one of these columns must have
@@ -38,7 +40,13 @@ class Entity(BaseModel):
 
     table: str
     key: str
-    """Integer key column; the event's `entity_id`."""
+    """Key column of the row, by which PostgreSQL pairs it with the row before."""
+    kind: str = ""
+    """Kind of entity in the catalogue, where it is not the name that rules have for it."""
+    entity_id: str = ""
+    """Integer expression on `{row}`: the event's `entity_id`, where it is not the key."""
+    i_env: str = "{row}.i_env"
+    """Expression on `{row}`: the environment."""
     has_sim: str | None = None
     """Condition on `{row}` that the row holds a SIM card; None if it never can."""
     variables: dict[str, str] = {}
@@ -84,6 +92,10 @@ class RuleSet(BaseModel):
         if unknown := {rule.entity for rule in self.rule} - set(self.entity):
             raise ValueError(f"rules for unknown entities: {sorted(unknown)}")
         return self
+
+    def kind(self, rule: Rule) -> str:
+        """Kind of entity that the rule's events are about, as the catalogue calls it."""
+        return self.entity[rule.entity].kind or rule.entity
 
     @property
     def event_types(self) -> frozenset[str]:

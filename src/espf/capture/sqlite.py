@@ -43,13 +43,11 @@ def _gate(event: str) -> str:
 
 
 def _insert(rules: RuleSet, rule: Rule) -> str:
-    entity = rules.entity[rule.entity]
-    row = "OLD" if rule.on == "delete" else "NEW"
     values = Values(rules, rule)
-    key = f"{row}.{entity.key}"
+    key = values.entity_id
     select = (
-        f"{row}.i_env, {quoted(rule.event)}, {quoted(rule.entity)}, {key}, {key} % {LANES}, "
-        f"{_json(values, rule)}, {_has_sim(entity.has_sim, rule)}"
+        f"{values.i_env}, {quoted(rule.event)}, {values.kind}, {key}, {key} % {LANES}, "
+        f"{_json(values, rule)}, {'0' if values.has_sim is None else f'({values.has_sim})'}"
     )
     conditions = [condition for condition in [values.condition()] if condition is not None]
     where = " AND ".join([*(f"({condition})" for condition in conditions), _gate(rule.event)])
@@ -69,10 +67,3 @@ def _json(values: Values, rule: Rule) -> str:
 def _object(values: Values, names: tuple[str, ...]) -> str:
     pairs = ", ".join(f"{quoted(name)}, {values.variable(name)}" for name in names)
     return f"json_object({pairs})"
-
-
-def _has_sim(condition: str | None, rule: Rule) -> str:
-    if condition is None:
-        return "0"
-    rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[rule.on]
-    return f"({' OR '.join(condition.replace('{row}', row) for row in rows)})"
