@@ -55,6 +55,17 @@ class Values:
         return f"ROUND({expression}, 5)" if self.is_money(name) else expression
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Variables of the event, without optional ones that never have a value in this rule."""
+        never = {name for name in self._rule.optional if self.variable(name) == "NULL"}
+        return tuple(name for name in self._rule.variables if name not in never)
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Those of them that are left out where they have no value."""
+        return tuple(name for name in self.names if name in self._rule.optional)
+
+    @property
     def kind(self) -> str:
         """Literal of the kind of entity."""
         return quoted(self._rules.kind(self._rule))

@@ -15,6 +15,8 @@ from psycopg import errors
 
 from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger
 from espf.capture.postgres import PostgresCompiler, trigger
+from espf.capture.references import tables
+from espf.capture.references_postgres import PostgresReferences
 from espf.capture.rules import RuleSet
 from espf.errors import CaptureError
 
@@ -45,7 +47,8 @@ def postgres_triggers(rules: RuleSet) -> list[Trigger]:
     """All triggers. On one change they run in the order of their names: capture's are first."""
     script = resources.files("espf.capture").joinpath("integrity_postgres.sql").read_text("utf-8")
     integrity = [trigger(*part) for part in _PART.findall(script)]
-    return [*PostgresCompiler().compile(rules), *integrity]
+    references = PostgresReferences().compile(tables())
+    return [*PostgresCompiler().compile(rules), *integrity, *references]
 
 
 class _Found(NamedTuple):

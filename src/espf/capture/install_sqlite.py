@@ -4,6 +4,8 @@ import sqlite3
 from importlib import resources
 
 from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger
+from espf.capture.references import tables
+from espf.capture.references_sqlite import SqliteReferences
 from espf.capture.rules import RuleSet
 from espf.capture.sqlite import SqliteCompiler
 from espf.errors import CaptureError
@@ -17,7 +19,8 @@ def sqlite_triggers(rules: RuleSet) -> list[Trigger]:
     Of several triggers on one change SQLite runs the one made last first. Made in this order, the
     events of a change come in the order of the rules, a card's status after its account's events.
     """
-    return [*_integrity_triggers(), *reversed(SqliteCompiler().compile(rules))]
+    references = SqliteReferences().compile(tables())
+    return [*_integrity_triggers(), *references, *reversed(SqliteCompiler().compile(rules))]
 
 
 def _integrity_triggers() -> list[Trigger]:

@@ -6,6 +6,7 @@ from espf.events.catalogue import Catalogue
 
 LANES = 64
 
+
 class EventSql:
     """Expressions of one rule's event."""
 
@@ -18,12 +19,12 @@ class EventSql:
 
     def variables(self) -> str:
         """A JSON object; one without its optional variables where those have no value."""
-        rule = self._rule
-        whole = self._object(rule.variables)
-        if not rule.optional:
+        names, optional = self._values.names, self._values.optional
+        whole = self._object(names)
+        if not optional:
             return whole
-        needed = tuple(name for name in rule.variables if name not in rule.optional)
-        missing = " OR ".join(f"{self._values.variable(name)} IS NULL" for name in rule.optional)
+        needed = tuple(name for name in names if name not in optional)
+        missing = " OR ".join(f"{self._values.variable(name)} IS NULL" for name in optional)
         return f"CASE WHEN {missing} THEN {self._object(needed)} ELSE {whole} END"
 
     def columns(self) -> dict[str, str]:

@@ -3,9 +3,9 @@
 They are data, a file for each subject in `rules/`. The order of the rules of a table is the order
 of the events that one change raises; so all rules of a table are in one file.
 
-- `[entity.X]`: table, key column, and `has_sim`: whether the row holds a SIM card, if it can. Several
-  may share a table: `kind`, `entity_id` and `i_env` say whom the events are about, where that is not
-  X, the key and the row's environment.
+- `[entity.X]`: table, key column, and `has_sim`: whether the row holds a SIM card, if it can.
+  Several may share a table: `kind`, `entity_id` and `i_env` say whom the events are about, where
+  that is not X, the key and the row's environment.
 - `[entity.X.variables]`: what a variable is read from, where it is not the column of its name;
   `{row}` is the row before (`prev_…`) or after the change.
 - `[[rule]]`: `on` insert, update or delete; `watch`, for updates: one of these columns must have

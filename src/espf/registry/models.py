@@ -6,13 +6,16 @@ them: exact on PostgreSQL, and what SQLite's numbers tell apart. Columns marked 
 `SecretBox` ciphertext.
 """
 
-from decimal import Decimal
-from typing import Any
-
 from django.db import models
 from django.db.models import Q
 
-from espf.registry.values import MONEY_LIMIT, MONEY_PLACES
+from espf.registry.columns import encrypted as _encrypted
+from espf.registry.columns import environment as _environment
+from espf.registry.columns import flag as _flag
+from espf.registry.columns import money as _money
+from espf.registry.columns import money_fits as _money_fits
+from espf.registry.columns import one_of as _one_of
+from espf.registry.columns import text as _text
 
 ACCOUNT_STATUSES = ("O", "S", "I", "C")
 CUSTOMER_STATUSES = ("O", "S", "C", "D", "E")
@@ -31,34 +34,6 @@ ROLES = (
 )
 
 
-def _one_of(table: str, column: str, values: tuple[Any, ...]) -> models.CheckConstraint:
-    return models.CheckConstraint(
-        condition=Q(**{f"{column}__in": list(values)}), name=f"{table}_{column}"
-    )
-
-
-def _money_fits(table: str, column: str) -> models.CheckConstraint:
-    # On SQLite text sorts above every number, on PostgreSQL NaN does: both are refused as well.
-    fits = Q(**{f"{column}__gt": -MONEY_LIMIT, f"{column}__lt": MONEY_LIMIT})
-    return models.CheckConstraint(condition=fits, name=f"{table}_{column}")
-
-
-def _money(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
-    return models.DecimalField(max_digits=15, decimal_places=MONEY_PLACES, **options)
-
-
-def _flag() -> "models.CharField[str, str]":
-    return models.CharField(max_length=1, db_default="N")
-
-
-def _text(length: int = 255) -> "models.CharField[str, str]":
-    return models.CharField(max_length=length, db_default="", blank=True)
-
-
-def _encrypted() -> "models.TextField[str, str]":
-    return models.TextField(db_default="", blank=True)
-
-
 class Environment(models.Model):
     """A tenant. Everything else belongs to one."""
 
@@ -69,17 +44,6 @@ class Environment(models.Model):
         """Number 1 exists from the start."""
 
         db_table = "environments"
-
-
-def _environment() -> "models.ForeignKey[Environment, Environment]":
-    # No index of its own: the unique keys of each table begin with it.
-    return models.ForeignKey(
-        Environment,
-        models.PROTECT,
-        db_column="i_env",
-        db_default=1,  # type: ignore[arg-type]  # the stubs want an instance, Django a key
-        db_index=False,
-    )
 
 
 class Product(models.Model):
