@@ -5,6 +5,7 @@ expressions of the rules are the same everywhere.
 """
 
 import re
+from importlib import resources
 from typing import NamedTuple, Protocol
 
 from espf.capture.rules import Entity, Rule, RuleSet
@@ -127,3 +128,10 @@ def quoted(text: str) -> str:
     if not re.fullmatch(r"[\w/]+", text):
         raise CaptureError(f"The capture rules name {text!r}; use letters, digits, _ and / only.")
     return f"'{text}'"
+
+
+def integrity_scripts(engine: str) -> str:
+    """The triggers of `integrity*_ENGINE.sql` that hold the registry together, written by hand."""
+    files = sorted(resources.files("espf.capture").iterdir(), key=lambda file: file.name)
+    wanted = (f for f in files if re.fullmatch(rf"integrity\w*_{engine}\.sql", f.name))
+    return "\n".join(file.read_text("utf-8") for file in wanted)

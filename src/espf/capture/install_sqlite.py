@@ -1,9 +1,8 @@
 """The triggers of an SQLite database, compared by their text, which the database keeps."""
 
 import sqlite3
-from importlib import resources
 
-from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger
+from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger, integrity_scripts
 from espf.capture.references import tables
 from espf.capture.references_sqlite import SqliteReferences
 from espf.capture.rules import RuleSet
@@ -25,7 +24,7 @@ def sqlite_triggers(rules: RuleSet) -> list[Trigger]:
 
 def _integrity_triggers() -> list[Trigger]:
     """Triggers that hold the registry together for every writer."""
-    script = resources.files("espf.capture").joinpath("integrity_sqlite.sql").read_text("utf-8")
+    script = integrity_scripts("sqlite")
     parts = [part[part.index("CREATE TRIGGER") :] for part in script.split("END;\n")[:-1]]
     return [Trigger(part.split()[2], f"{part}END") for part in parts]
 

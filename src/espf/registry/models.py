@@ -16,6 +16,39 @@ from espf.registry.columns import money as _money
 from espf.registry.columns import money_fits as _money_fits
 from espf.registry.columns import one_of as _one_of
 from espf.registry.columns import text as _text
+from espf.registry.service_models import (
+    Accessibility,
+    AccessPolicy,
+    AccessPolicyAttribute,
+    AccessPolicyPhase,
+    AccountAddon,
+    CustomerSite,
+    Service,
+    ServiceAttribute,
+    ServiceFeature,
+    VdPlan,
+    flags_are_letters,
+    priorities_fit,
+)
+from espf.registry.service_models import service_flags as _service_flags
+
+__all__ = [
+    "AccessPolicy",
+    "AccessPolicyAttribute",
+    "AccessPolicyPhase",
+    "Accessibility",
+    "Account",
+    "AccountAddon",
+    "Customer",
+    "CustomerSite",
+    "Environment",
+    "Product",
+    "Service",
+    "ServiceAttribute",
+    "ServiceFeature",
+    "SimCard",
+    "VdPlan",
+]
 
 ACCOUNT_STATUSES = ("O", "S", "I", "C")
 CUSTOMER_STATUSES = ("O", "S", "C", "D", "E")
@@ -53,12 +86,22 @@ class Product(models.Model):
     env = _environment()
     name = models.CharField(max_length=255)
     description = _text()
+    addon_priority = models.SmallIntegerField(db_default=0)
+    vd_plan = models.ForeignKey(VdPlan, models.PROTECT, db_column="i_vd_plan", null=True)
+    access_policy = models.ForeignKey(
+        AccessPolicy, models.PROTECT, db_column="i_access_policy", null=True
+    )
+    service_flags = _service_flags()
 
     class Meta:
         """Names are unique in an environment."""
 
         db_table = "products"
-        constraints = (models.UniqueConstraint(fields=["env", "name"], name="products_name"),)
+        constraints = (
+            models.UniqueConstraint(fields=["env", "name"], name="products_name"),
+            priorities_fit("products"),
+            flags_are_letters("products"),
+        )
 
 
 class Customer(models.Model):
@@ -76,6 +119,7 @@ class Customer(models.Model):
     lastname = _text()
     email = _text()
     phone1 = _text(64)
+    service_flags = _service_flags()
 
     class Meta:
         """Names are unique in an environment."""
@@ -88,6 +132,7 @@ class Customer(models.Model):
             _one_of("customers", "limited", ("Y", "N")),
             _money_fits("customers", "balance"),
             _money_fits("customers", "credit_limit"),
+            flags_are_letters("customers"),
         )
 
 
@@ -150,6 +195,14 @@ class Account(models.Model):
     time_zone_name = _text(64)
     password = _encrypted()
     h323_password = _encrypted()
+    customer_site = models.ForeignKey(
+        CustomerSite, models.PROTECT, db_column="i_customer_site", null=True
+    )
+    vd_plan = models.ForeignKey(VdPlan, models.PROTECT, db_column="i_vd_plan", null=True)
+    access_policy = models.ForeignKey(
+        AccessPolicy, models.PROTECT, db_column="i_access_policy", null=True
+    )
+    service_flags = _service_flags()
 
     class Meta:
         """The visible id is unique in an environment, a card belongs to one account."""
@@ -165,4 +218,5 @@ class Account(models.Model):
             _one_of("accounts", "blocked", ("Y", "N")),
             _money_fits("accounts", "balance"),
             _money_fits("accounts", "credit_limit"),
+            flags_are_letters("accounts"),
         )
