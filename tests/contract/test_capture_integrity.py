@@ -56,7 +56,7 @@ OWN = {
         ("INSERT INTO accounts (i_customer, id) VALUES (1, '300')", "accounts_id"),
         ("INSERT INTO sim_cards (imsi) VALUES ('001010000000003')", "sim_cards_imsi"),
         ("UPDATE accounts SET balance = 'NaN'", "check"),
-        ("TRUNCATE accounts", "use DELETE"),
+        ("TRUNCATE accounts CASCADE", "use DELETE"),
         ("TRUNCATE environments CASCADE", "use DELETE"),
     ],
 }

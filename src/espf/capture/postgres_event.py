@@ -34,7 +34,7 @@ class EventSql:
             "i_env": values.i_env,
             "entity": values.kind,
             "entity_id": values.entity_id,
-            "lane": f"{values.entity_id} % {LANES}",
+            "lane": f"({values.entity_id}) % {LANES}",
             "has_sim": "0" if values.has_sim is None else f"CAST({values.has_sim} AS integer)",
         }
 

@@ -18,11 +18,14 @@ class SqliteReferences:
     """See the port in `references`."""
 
     def compile(self, tables: Tables) -> list[Trigger]:
-        """One or more for each reference and each table."""
+        """One or more for each reference and each table.
+
+        Of several on one change the one made last runs first: by name, as on PostgreSQL.
+        """
         found = [trigger for one in tables.references for trigger in _reference(one)]
         for name, of in tables.whole.items():
             found += _table(name, of)
-        return found
+        return sorted(found, key=lambda trigger: trigger.name, reverse=True)
 
 
 def _reference(one: Reference) -> Iterator[Trigger]:

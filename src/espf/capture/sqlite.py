@@ -46,7 +46,7 @@ def _insert(rules: RuleSet, rule: Rule) -> str:
     values = Values(rules, rule)
     key = values.entity_id
     select = (
-        f"{values.i_env}, {quoted(rule.event)}, {values.kind}, {key}, {key} % {LANES}, "
+        f"{values.i_env}, {quoted(rule.event)}, {values.kind}, {key}, ({key}) % {LANES}, "
         f"{_json(values)}, {'0' if values.has_sim is None else f'({values.has_sim})'}"
     )
     conditions = [condition for condition in [values.condition()] if condition is not None]

@@ -2,7 +2,7 @@
 
 from espf.errors import StorageError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def check_version(found: int | None, place: str) -> None:

@@ -115,11 +115,17 @@ class Customer(models.Model):
     limited = _flag()
     balance = _money(db_default=0)
     credit_limit = _money(null=True)
+    companyname = _text()
     firstname = _text()
     lastname = _text()
     email = _text()
     phone1 = _text(64)
     service_flags = _service_flags()
+    baddr1 = _text()
+    city = _text(64)
+    state = _text(64)
+    zip = _text(16)
+    country = _text(2)
 
     class Meta:
         """Names are unique in an environment."""
@@ -177,6 +183,13 @@ class Account(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, db_column="i_customer")
     product = models.ForeignKey(Product, models.PROTECT, db_column="i_product", null=True)
     sim_card = models.OneToOneField(SimCard, models.PROTECT, db_column="i_sim_card", null=True)
+    # Neither has an index for all: few accounts are aliases or on a device.
+    master = models.ForeignKey(
+        "self", models.PROTECT, db_column="i_master_account", null=True, db_index=False
+    )
+    ip_device = models.ForeignKey(
+        "IpDevice", models.PROTECT, db_column="i_ip_device", null=True, db_index=False
+    )
     visible_id = models.CharField(max_length=64, db_column="id")
     role = models.CharField(max_length=14, db_default="universal")
     billing_model = models.SmallIntegerField(db_default=1)
@@ -187,11 +200,16 @@ class Account(models.Model):
     credit_limit = _money(null=True)
     activation_date = models.DateField(null=True)
     expiration_date = models.DateField(null=True)
+    companyname = _text()
     firstname = _text()
     lastname = _text()
     email = _text()
     phone1 = _text(64)
+    baddr1 = _text()
+    city = _text(64)
+    state = _text(64)
     zip = _text(16)
+    country = _text(2)
     time_zone_name = _text(64)
     password = _encrypted()
     h323_password = _encrypted()
@@ -208,6 +226,18 @@ class Account(models.Model):
         """The visible id is unique in an environment, a card belongs to one account."""
 
         db_table = "accounts"
+        indexes = (
+            models.Index(
+                fields=["master"],
+                condition=Q(master__isnull=False),
+                name="accounts_i_master_account",
+            ),
+            models.Index(
+                fields=["ip_device"],
+                condition=Q(ip_device__isnull=False),
+                name="accounts_i_ip_device",
+            ),
+        )
         constraints = (
             models.UniqueConstraint(fields=["env", "visible_id"], name="accounts_id"),
             models.CheckConstraint(condition=~Q(visible_id=""), name="accounts_id_given"),
@@ -220,3 +250,15 @@ class Account(models.Model):
             _money_fits("accounts", "credit_limit"),
             flags_are_letters("accounts"),
         )
+
+
+from espf.registry.belongings import (  # noqa: E402, F401 - Django finds models here
+    CustomField,
+    CustomFieldValue,
+    Did,
+    FollowMe,
+    FollowMeNumber,
+    Invoice,
+    IpDevice,
+    IpDeviceProfile,
+)

@@ -23,6 +23,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _MONEY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+_MAC_SIGNS = re.compile(r"[:.-]")
 
 
 def plain(value: object) -> str:
@@ -64,6 +65,18 @@ def key(value: object) -> int:
     if found < 1:
         raise ValueError("must be a key, a whole number from 1")
     return found
+
+
+def between(least: int, most: int) -> Reader:
+    """A whole number in this range."""
+
+    def read(value: object) -> int:
+        found = integer(value)
+        if not least <= found <= most:
+            raise ValueError(f"must be from {least} to {most}")
+        return found
+
+    return read
 
 
 def money(value: object) -> Decimal:
@@ -164,6 +177,14 @@ def hexadecimal(length: int) -> Reader:
         return found.upper()
 
     return read
+
+
+def mac(value: object) -> str:
+    """A MAC address, stored as 12 hexadecimal digits in upper case."""
+    found = _MAC_SIGNS.sub("", plain(value))
+    if len(found) != 12 or not _HEX.fullmatch(found):
+        raise ValueError("must be a MAC address, 12 hexadecimal digits")
+    return found.upper()
 
 
 def _refuse_controls(found: str) -> None:
