@@ -6,6 +6,7 @@ import registry_rig
 from belonging_cases import BELONGINGS
 from espf.capture.rules import rules
 from espf.events.catalogue import Catalogue
+from service_cases import CASES as SERVICES
 
 CATALOGUE = Catalogue.load()
 ACCOUNT_1 = {"i_account": 1, "i_customer": 1}
@@ -178,7 +179,8 @@ def test_without_a_subscription_there_is_no_row(rig, before, change, expected):
 
 
 def test_the_cases_raise_every_type_that_the_rules_know():
-    raised = {name for _, _, expected in [*CASES, *BELONGINGS] for name, _ in expected}
+    cases = [*CASES, *BELONGINGS, *SERVICES]
+    raised = {name for _, _, expected in cases for name, _ in expected}
     funds = {"Account/ZeroAvailableFunds", "Account/AvailableFundsAppear"}  # in test_capture_funds
     assert raised | funds == rules().event_types
 

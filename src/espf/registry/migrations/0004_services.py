@@ -423,7 +423,7 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        # The columns themselves are made by the migration 0004 of the schema: Django would copy whole
+        # The columns themselves are made by the schema's migration 0004: Django would copy whole
         # tables on SQLite, which takes minutes for large ones and forgets their highest keys.
         migrations.SeparateDatabaseAndState(
             state_operations=[
