@@ -28,6 +28,7 @@ from espf.registry.models import (
     Product,
     SimCard,
 )
+from espf.registry.service_fields import OF_ACCOUNT, OF_PRODUCT, SERVICE_ENTITIES, SERVICE_FLAGS
 from espf.registry.values import Value
 
 ACCOUNT_LETTERS = {"O": "open", "S": "suspended", "I": "inactive", "C": "terminated"}
@@ -137,6 +138,7 @@ CUSTOMER = Entity(
         needed("limited", values.letter(FLAG)),
         *_MONEY,
         *_PERSONAL,
+        SERVICE_FLAGS,
     ),
     {"i_customer": KEY_RULE, "balance": _BALANCE, "available_funds": _FUNDS, "status": _STATUS},
     required=("name",),
@@ -146,8 +148,8 @@ PRODUCT = Entity(
     Product,
     "i_product",
     {"name": "name"},
-    by_name(ENV, needed("name", values.text(255)), plain("description")),
-    {"i_product": KEY_RULE},
+    by_name(ENV, needed("name", values.text(255)), plain("description"), *OF_PRODUCT),
+    {"i_product": KEY_RULE, "kind": "it follows from addon_priority"},
     required=("name",),
 )
 SIM_CARD = Entity(
@@ -202,6 +204,7 @@ ACCOUNT = Entity(
         secret("h323_password", values.text(128)),
         *_PERSONAL,
         plain("time_zone_name", 64),
+        *OF_ACCOUNT,
     ),
     {
         "i_account": KEY_RULE,
@@ -214,5 +217,13 @@ ACCOUNT = Entity(
 )
 ENTITIES: Mapping[str, Entity] = {
     entity.name: entity
-    for entity in (CUSTOMER, ACCOUNT, PRODUCT, SIM_CARD, *BELONGINGS, ENVIRONMENT)
+    for entity in (
+        CUSTOMER,
+        ACCOUNT,
+        PRODUCT,
+        SIM_CARD,
+        *SERVICE_ENTITIES,
+        *BELONGINGS,
+        ENVIRONMENT,
+    )
 }

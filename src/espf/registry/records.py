@@ -7,6 +7,7 @@ from django.db.models import Model
 from espf.clock import Clock, SystemClock
 from espf.registry.belonging_records import belonging
 from espf.registry.models import Account, Customer, Environment, Product, SimCard
+from espf.registry.service_records import SERVICE_RELATED, service_record
 from espf.registry.shown import Shown, day, number
 from espf.subscribers.status import (
     AccountState,
@@ -21,6 +22,7 @@ RELATED: dict[str, tuple[str, ...]] = {
     "account": ("customer", "sim_card", "product"),
     "sim_card": ("account",),
     "custom_field_value": ("custom_field",),
+    **SERVICE_RELATED,
 }
 """What is read together with each entity."""
 
@@ -40,10 +42,15 @@ def record(row: Model, clock: Clock | None = None) -> dict[str, Shown]:
                 "i_env": row.env_id,
                 "name": row.name,
                 "description": row.description,
+                "kind": "add-on" if row.addon_priority else "main",
+                "addon_priority": row.addon_priority,
+                "i_vd_plan": row.vd_plan_id,
+                "i_access_policy": row.access_policy_id,
+                "service_flags": row.service_flags,
             }
         case Environment():
             return {"i_env": row.pk, "name": row.name}
-    return belonging(row)
+    return service_record(row) or belonging(row)
 
 
 def customer_state(row: Customer) -> CustomerState:
@@ -75,6 +82,10 @@ def _account(row: Account, today: date) -> dict[str, Shown]:
         "product_name": row.product.name if row.product else None,
         "i_master_account": row.master_id,
         "i_ip_device": row.ip_device_id,
+        "i_customer_site": row.customer_site_id,
+        "i_vd_plan": row.vd_plan_id,
+        "i_access_policy": row.access_policy_id,
+        "service_flags": row.service_flags,
         "id": row.visible_id,
         "role": row.role,
         "billing_model": row.billing_model,
@@ -106,6 +117,7 @@ def _customer(row: Customer) -> dict[str, Shown]:
         "status": customer_status(state),
         "blocked": row.blocked,
         "limited": row.limited,
+        "service_flags": row.service_flags,
         "balance": number(row.balance),
         "credit_limit": number(row.credit_limit),
         "available_funds": number(customer_funds(state)),

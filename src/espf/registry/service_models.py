@@ -15,7 +15,14 @@ from django.db.models.lookups import Exact
 from espf.registry.columns import environment, one_of, text
 
 MAX_FEATURES = 64
-PRIORITIES = {0: "main", 10: "low", 15: "low", 20: "medium", 25: "medium", 30: "high"}
+PRIORITIES = {
+    0: "main",
+    10: "low",
+    15: "above_low",
+    20: "medium",
+    25: "above_medium",
+    30: "high",
+}
 """Of a product: 0 is a main product, the others are add-ons (domain, 8)."""
 ATTRIBUTE_OWNERS = ("i_account", "i_customer_site", "i_customer", "i_product")
 """The nearest first."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from django.db.models import Model, ProtectedError
 
 from espf.errors import RegistryError, StorageError
-from espf.registry import belonging_checks, checks
+from espf.registry import belonging_checks, checks, service_checks
 from espf.registry.entity import Entity
 from espf.registry.fields import entity_of, read_fields
 from espf.registry.lookup import find, page
@@ -84,6 +84,7 @@ def add_row(kind: Entity, fields: Mapping[str, object]) -> int:
         checks.card(None, values)
     else:
         belonging_checks.new(kind.model, values)
+        service_checks.new(kind.model, values)
     _seal(kind, values)
     return table(kind.model).insert(values)
 
@@ -100,6 +101,7 @@ def update_row(kind: Entity, row: Model, fields: Mapping[str, object]) -> None:
             checks.card(row, values)
         case _:
             belonging_checks.changed(row, values)
+            service_checks.changed(row, values)
     changed = {name: value for name, value in values.items() if _differs(kind, row, name, value)}
     _seal(kind, changed)
     if changed:
