@@ -14,6 +14,7 @@ from belonging_cases import (
     NO_CHANGE,
     VALUE_3,
 )
+from espf.cli.emit import entity_id
 from espf.events.catalogue import Catalogue
 
 CATALOGUE = Catalogue.load()
@@ -41,6 +42,7 @@ def test_a_change_raises_its_events_in_order_with_their_variables(rig, before, c
     for event in found:
         of = CATALOGUE.require(event.event_type)
         assert event.entity == of.entity
+        assert event.entity_id == entity_id(of, event.variables)  # what emit would write
         assert event.lane == event.entity_id % 64
         assert list(event.variables) == [n for n in of.own_variables if n in event.variables]
 
@@ -224,13 +226,18 @@ REFUSED = [
 OWN = {
     # A REPLACE removes the row in its way, unheard.
     "sqlite": [
-        (DID_1, "INSERT OR REPLACE INTO dids (number) VALUES ('12065550100')", "another DID"),
+        (DID_1, "INSERT OR REPLACE INTO dids (number) VALUES ('12065550100')", "with this number"),
         (
-            DID_1,
-            "INSERT OR REPLACE INTO dids (i_did, number) VALUES (1, '1207')",
+            "INSERT INTO dids (i_did, number) VALUES (7, '1206')",
+            "INSERT OR REPLACE INTO dids (i_did, number) VALUES (7, '1207')",
             "with this i_did",
         ),
-        (FOLLOW_ME, "INSERT OR REPLACE INTO follow_me (i_account) VALUES (3)", "another follow-me"),
+        ("", "INSERT INTO dids (number) VALUES ('1234567890123456789')", "3 to 18 digits"),
+        (
+            FOLLOW_ME,
+            "INSERT OR REPLACE INTO follow_me (i_account) VALUES (3)",
+            "with this i_account",
+        ),
     ],
     "postgres": [
         ("", "TRUNCATE dids", "use DELETE"),

@@ -57,7 +57,7 @@ def _table(name: str, of: Table) -> Iterator[Trigger]:
     event = f"UPDATE OF {', '.join(columns)} ON {name}"
     yield _trigger(name, "fixed", event, moved, _refused(never_change(columns)))
     # A REPLACE would remove the row in its way, unheard.
-    taken = [_taken(name, of, columns) for columns in ((of.key,), *of.unique)]
+    taken = [_taken(name, columns) for columns in ((of.key,), *of.unique)]
     yield _trigger(name, "unique", f"INSERT ON {name}", "", *taken)
     for column in of.digits:
         digits = f"NEW.{column} GLOB '*[^0-9]*' OR length(NEW.{column}) NOT BETWEEN 3 AND 18"
@@ -65,10 +65,12 @@ def _table(name: str, of: Table) -> Iterator[Trigger]:
         yield _trigger(name, f"{column}_digits", f"INSERT ON {name}", digits, said)
 
 
-def _taken(name: str, of: Table, columns: tuple[str, ...]) -> str:
+def _taken(name: str, columns: tuple[str, ...]) -> str:
     alike = " AND ".join(f"{column} = NEW.{column}" for column in columns)
     named = " and ".join(column for column in columns if column != "i_env")
-    said = _refused(f"There is another {of.noun} with this {named}.")
+    said = _refused(
+        f"There is another record with this {named}; choose another, or update that one."
+    )
     return f"{said} WHERE EXISTS (SELECT 1 FROM {name} WHERE {alike})"
 
 
