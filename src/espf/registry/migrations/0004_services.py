@@ -3,7 +3,52 @@
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.db.models.lookups
+from django.apps.registry import Apps
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+_PRIORITY = (
+    "ALTER TABLE products ADD COLUMN addon_priority smallint DEFAULT 0 NOT NULL"
+    " CONSTRAINT products_addon_priority CHECK (addon_priority IN (0, 10, 15, 20, 25, 30))"
+)
+_FLAGS = (
+    "replace(replace(replace(service_flags, 'Y', ''), 'N', ''), '^', '') = ''"
+    " AND substr(service_flags, length(service_flags), 1) <> '^'"
+)
+
+
+def _columns() -> tuple[str, ...]:
+    """Columns of tables that were there before, the same on both engines. Django would copy whole
+    tables on SQLite, which takes minutes for large ones and forgets their highest keys.
+    """
+    return (
+        _PRIORITY,
+        *_reference("products", "i_vd_plan", "vd_plans"),
+        *_reference("products", "i_access_policy", "access_policies"),
+        *_reference("accounts", "i_customer_site", "customer_sites"),
+        *_reference("accounts", "i_vd_plan", "vd_plans"),
+        *_reference("accounts", "i_access_policy", "access_policies"),
+        *(
+            f"ALTER TABLE {table} ADD COLUMN service_flags varchar(64) DEFAULT '' NOT NULL"
+            f" CONSTRAINT {table}_service_flags CHECK ({_FLAGS})"
+            for table in ("products", "customers", "accounts")
+        ),
+    )
+
+
+def _reference(table: str, column: str, to: str) -> list[str]:
+    """Few rows have one, so the index is of those alone."""
+    refers = f"REFERENCES {to} ({column}) DEFERRABLE INITIALLY DEFERRED"
+    return [
+        f"ALTER TABLE {table} ADD COLUMN {column} integer NULL {refers}",
+        f"CREATE INDEX {table}_{column} ON {table} ({column}) WHERE {column} IS NOT NULL",
+    ]
+
+
+def _first_feature(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """The one that is known by name (domain, 5.2); operators add theirs."""
+    features = apps.get_model("espf_registry", "ServiceFeature").objects
+    features.using(schema_editor.connection.alias).create(name="netaccess_policy")
 
 
 class Migration(migrations.Migration):
@@ -423,9 +468,8 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        # The columns themselves are made by the schema's migration 0004: Django would copy whole
-        # tables on SQLite, which takes minutes for large ones and forgets their highest keys.
         migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL(_columns())],
             state_operations=[
                 migrations.AddField(
                     model_name="product",
@@ -581,4 +625,5 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.RunPython(_first_feature, migrations.RunPython.noop),
     ]
