@@ -106,6 +106,21 @@ RACES = [
         "in use by accounts",
     ),
     (
+        "UPDATE products SET addon_priority = 10 WHERE i_product = 2",
+        "UPDATE accounts SET i_product = 2 WHERE i_account = 1",
+        "or it is an add-on",
+    ),
+    (
+        "UPDATE accounts SET i_product = 2 WHERE i_account = 1",
+        "UPDATE products SET addon_priority = 10 WHERE i_product = 2",
+        "as their main product",
+    ),
+    (
+        "DELETE FROM vd_plans",
+        "UPDATE accounts SET i_vd_plan = 1 WHERE i_account = 1",
+        "no such discount plan",
+    ),
+    (
         "INSERT INTO sim_cards (imsi) VALUES ('1234567')",
         "INSERT INTO sim_cards (imsi) VALUES ('1234567')",
         "sim_cards_imsi",
@@ -116,6 +131,7 @@ RACES = [
 @pytest.mark.parametrize(("first", "second", "told"), RACES, ids=lambda text: text[:40])
 def test_who_comes_second_waits_and_is_refused(rig, connection, first, second, told):
     rig.sql("INSERT INTO customers (name) VALUES ('Cid')")
+    rig.sql("INSERT INTO vd_plans (name) VALUES ('Family')")
     connection.execute("BEGIN")
     connection.execute(first)
     with waiting(rig, connection, second) as said:

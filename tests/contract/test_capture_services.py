@@ -159,3 +159,80 @@ def test_what_belongs_to_a_removed_record_goes_with_it(rig):
     rig.sql("DELETE FROM customer_sites WHERE i_customer_site = 1")
     for table in ("policy_phases", "policy_attributes", "service_attributes", "account_addons"):
         assert rig.sql(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+MANY = 40
+BULK = {
+    "accounts": [
+        (
+            "UPDATE accounts SET i_product = 2, i_vd_plan = i_account % 3, service_flags = '^Y',"
+            " i_access_policy = CASE i_account % 2 WHEN 0 THEN 1 END WHERE i_account > 3"
+        ),
+        (
+            "UPDATE accounts SET i_customer_site = CASE i_account % 3 WHEN 0 THEN 1"
+            " WHEN 1 THEN 2 END WHERE i_account > 3"
+        ),
+        "UPDATE accounts SET i_customer = 2 WHERE i_account > 3",
+    ],
+    "account_addons": [
+        (
+            "INSERT INTO account_addons (i_account, i_product)"
+            " SELECT i_account, 4 FROM accounts WHERE i_account > 3"
+        ),
+        "UPDATE account_addons SET addon_effective_to = '2030-01-01 00:00:00'",
+        "DELETE FROM account_addons",
+    ],
+    "service_attributes": [
+        (
+            "INSERT INTO service_attributes (i_account, i_service_feature, name)"
+            " SELECT i_account, 1 + i_account % 2, 'a' FROM accounts WHERE i_account > 3"
+        ),
+        "UPDATE service_attributes SET value = 'other'",
+        "DELETE FROM service_attributes",
+    ],
+    "products": [
+        "UPDATE products SET service_flags = 'N', i_vd_plan = 1, i_access_policy = 2",
+    ],
+    "policy_attributes": [
+        "UPDATE policy_attributes SET value = 'other'",
+        "DELETE FROM policy_attributes",
+    ],
+}
+KEYS = {
+    "accounts": "i_account",
+    "account_addons": "i_account_addon",
+    "service_attributes": "i_service_attribute",
+    "products": "i_product",
+    "policy_attributes": "i_access_policy_attribute",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [(table, change) for table, changes in BULK.items() for change in changes],
+    ids=lambda text: text[:50],
+)
+def test_a_statement_with_many_rows_raises_what_one_for_each_would(rig, table, change):
+    """For each entity, in the same order."""
+    rig.script(
+        "INSERT INTO vd_plans (i_vd_plan, name) VALUES (0, 'none');"
+        "INSERT INTO service_attributes (i_customer, i_service_feature, name) VALUES (2, 1, 'z');"
+        + ";".join(
+            "INSERT INTO accounts (i_account, i_customer, id, i_product)"
+            f" VALUES ({n}, 1, 'n{n}', 1);"
+            f"INSERT INTO products (name) VALUES ('p{n}');"
+            f"INSERT INTO account_addons (i_account, i_product) VALUES ({n}, 3);"
+            f"INSERT INTO service_attributes (i_account, i_service_feature, name)"
+            f" VALUES ({n}, 2, 'b');"
+            f"INSERT INTO policy_attributes (i_access_policy, group_name, name)"
+            f" VALUES (2, 'g', 'n{n}')"
+            for n in range(100, 100 + MANY)
+        )
+    )
+    rig.events()
+    source = "accounts" if change.startswith("INSERT") else table
+    key, joined = KEYS[source], " AND" if " WHERE " in change else " WHERE"
+    numbers = [number for (number,) in rig.sql(f"SELECT {key} FROM {source} ORDER BY {key}")]
+    at_once = rig.tried([change])
+    assert at_once == rig.tried([f"{change}{joined} {key} = {number}" for number in numbers])
+    assert at_once
