@@ -34,13 +34,13 @@ class PostgresCompiler:
     """Triggers for PostgreSQL 15 and newer."""
 
     def compile(self, rules: RuleSet) -> list[Trigger]:
-        """One trigger for each table and operation, named in the order of the rules."""
+        """One trigger for each table and operation, named so, in the order of the rules."""
         groups: dict[tuple[str, Operation], list[Rule]] = {}
         for rule in rules.rule:
             groups.setdefault((rules.entity[rule.entity].table, rule.on), []).append(rule)
         return [
-            _Group(rules, group).trigger(f"{PREFIX}{number:02}_{table}_{on}")
-            for number, ((table, on), group) in enumerate(groups.items(), 1)
+            _Group(rules, group).trigger(f"{PREFIX}{table}_{on}")
+            for (table, on), group in groups.items()
         ]
 
 
