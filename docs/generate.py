@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
+from espf.capture.origins import Origin, origins
 from espf.cli.main import app
 from espf.config import PREFIX, Config
 from espf.events.catalogue import Catalogue, EventType, V2Type
@@ -138,10 +139,13 @@ def event_types_page() -> Iterator[str]:
     yield "*Sure* says where the name and its meaning come from: `documented` by the vendor,"
     yield "`third-party` from a public receiver's list, `reconstructed` from documented facts,"
     yield "`ours`. The variables of version 1 are ours unless the vendor's are known. Of types"
-    yield "marked *latest* only the latest of several waiting events for one entity is sent."
+    yield "marked *latest* only the latest of several waiting events for one entity is sent.\n"
+    yield "*Raised by* a `change` in the registry, or by a dispatcher that derives it from another"
+    yield "event; what is from `outside` comes only from `espf events emit` or the API."
     for entity in dict.fromkeys(of.entity for of in catalogue.types.values()):
         yield f"\n## {_heading(entity)}\n"
-        yield "| event type | meaning | variables | version 2 | sure |\n|---|---|---|---|---|"
+        yield "| event type | meaning | raised by | variables | version 2 | sure |"
+        yield "|---|---|---|---|---|---|"
         for of in catalogue.types.values():
             if of.entity == entity:
                 yield _type_row(of)
@@ -165,7 +169,18 @@ def _type_row(of: EventType) -> str:
     v2 = _codes(sent_as) or "nothing is sent"
     if of.v2_sim:
         v2 += f"; for SIM `{of.v2_sim}`"
-    return _row((f"`{of.name}`", meaning, _codes(of.variables), v2, of.confidence))
+    raised = _raised_by(origins()[of.name])
+    return _row((f"`{of.name}`", meaning, raised, _codes(of.variables), v2, of.confidence))
+
+
+def _raised_by(origin: Origin) -> str:
+    match origin:
+        case Origin("older", (newer,)):
+            return f"nothing: `{newer}` is raised"
+        case Origin("outside"):
+            return "outside"
+        case Origin(how, by):
+            return ", ".join([*(["change"] if how == "change" else []), *(f"`{b}`" for b in by)])
 
 
 def _v2_row(of: V2Type) -> str:

@@ -48,6 +48,8 @@ COLUMNS = {
         "billing_model": one_of("-1", "1", "2"),
         "balance_control": one_of("'subordinate'", "'individual'"),
         "firstname": one_of("'a'", "'b'"),
+        "city": one_of("'a'", "'b'"),
+        "i_ip_device": one_of("1", "2", "NULL", "9"),
         "i_account": one_of("i_account", "77"),
     },
     "customers": {
@@ -67,20 +69,48 @@ COLUMNS = {
         "i_customer": one_of("NULL", "1"),
         "hlr_name": one_of("'a'", "'b'"),
     },
+    "dids": {
+        "i_customer": one_of("1", "2", "NULL", "9"),
+        "i_account": one_of("1", "2", "3", "NULL", "9"),
+        "status": one_of("'in_use'", "'in_use'", "'not_in_use'", "'frozen'", "'moved'"),
+        "description": one_of("'a'", "'b'"),
+        "number": one_of("number", "'7'"),
+    },
+    "invoices": {"amount_paid": money, "adjustments": money, "status": one_of("'paid'", "'void'")},
+    "custom_field_values": {"value": one_of("''", "'a'", "'b'"), "i_account": one_of("1", "3")},
+    "follow_me_numbers": {
+        "redirect_number": one_of("'1'", "'2'"),
+        "active": one_of("'Y'", "'N'", "'X'"),
+    },
 }
-KEYS = {"accounts": "i_account", "customers": "i_customer", "sim_cards": "i_sim_card"}
+KEYS = {
+    "accounts": "i_account",
+    "customers": "i_customer",
+    "sim_cards": "i_sim_card",
+    "dids": "i_did",
+    "invoices": "i_invoice",
+    "custom_field_values": "i_custom_field_value",
+    "follow_me_numbers": "i_follow_me_number",
+}
+BELONGINGS = sorted(KEYS.keys() - {"accounts", "customers", "sim_cards"})
 NEW = one_of(
     "INSERT INTO accounts (i_account, i_customer, id) VALUES (4, 1, 'new')",
     "INSERT INTO accounts (i_account, i_customer, id, i_sim_card) VALUES (5, 2, 'card', 1)",
     "INSERT INTO accounts (i_account, i_customer, id) VALUES (6, 1, 'a'), (7, 2, 'b')",
     "INSERT INTO customers (i_customer, name) VALUES (3, 'Cid')",
     "INSERT INTO sim_cards (i_sim_card, imsi, status) VALUES (4, '123456', 'reserved')",
+    "INSERT INTO dids (i_did, number) VALUES (4, '1004'), (5, '1005')",
+    "INSERT INTO dids (i_did, number, i_customer, status) VALUES (6, '1006', 9, 'in_use')",
+    "INSERT INTO custom_field_values (i_custom_field_value, i_custom_field, i_account, value)"
+    " VALUES (4, 1, 2, 'a')",
+    "INSERT INTO custom_field_values (i_custom_field_value, i_custom_field, i_customer, value)"
+    " VALUES (5, 1, 1, 'a')",
 )
 
 
 @st.composite
 def changes(draw):
-    table = draw(one_of("accounts", "accounts", "customers", "sim_cards"))
+    table = draw(one_of("accounts", "accounts", "customers", "sim_cards", *BELONGINGS))
     where = draw(one_of(f"WHERE {KEYS[table]} = {{}}", f"WHERE {KEYS[table]} > {{}}", ""))
     where = where.format(draw(st.integers(1, 4)))
     if draw(st.integers(0, 5)) == 0:
@@ -108,7 +138,9 @@ def told(rig, statement):
 @given(statements=st.lists(changes() | NEW, min_size=1, max_size=15))
 def test_the_same_changes_raise_the_same_events_on_both_engines(rigs, statements):
     for rig in rigs:
+        rig.script("DELETE FROM dids; DELETE FROM invoices; DELETE FROM custom_fields")
         rig.script("DELETE FROM accounts; DELETE FROM sim_cards; DELETE FROM customers")
+        rig.script("DELETE FROM ip_devices")
         rig.script(
             "INSERT INTO customers (i_customer, name, credit_limit)"
             " VALUES (1, 'Ann', 100), (2, 'Bob', NULL);"
@@ -118,7 +150,19 @@ def test_the_same_changes_raise_the_same_events_on_both_engines(rigs, statements
             "INSERT INTO accounts (i_account, i_customer, id, billing_model, balance)"
             " VALUES (2, 1, '200', -1, 5);"
             "INSERT INTO accounts (i_account, i_customer, id, i_sim_card, balance_control,"
-            " credit_limit) VALUES (3, 2, '300', 3, 'individual', 10)"
+            " credit_limit) VALUES (3, 2, '300', 3, 'individual', 10);"
+            "INSERT INTO ip_devices (i_ip_device, name) VALUES (1, 'desk'), (2, 'hall');"
+            "INSERT INTO dids (i_did, number) VALUES (1, '1001');"
+            "INSERT INTO dids (i_did, number, i_customer, i_account, status)"
+            " VALUES (2, '1002', 1, 1, 'in_use'), (3, '1003', 2, NULL, 'in_use');"
+            "INSERT INTO invoices (i_invoice, i_customer, invoice_number)"
+            " VALUES (1, 1, 'A'), (2, 1, 'B'), (3, 2, 'C');"
+            "INSERT INTO custom_fields (i_custom_field, object, name) VALUES (1, 'account', 'tax');"
+            "INSERT INTO custom_field_values"
+            " (i_custom_field_value, i_custom_field, i_account, value)"
+            " VALUES (1, 1, 1, 'a'), (2, 1, 3, '');"
+            "INSERT INTO follow_me_numbers (i_follow_me_number, i_account, redirect_number)"
+            " VALUES (1, 1, '1'), (2, 3, '2'), (3, 3, '3')"
         )
         rig.events()
     for statement in statements:

@@ -106,9 +106,47 @@ RACES = [
         "in use by accounts",
     ),
     (
+        "UPDATE products SET addon_priority = 10 WHERE i_product = 2",
+        "UPDATE accounts SET i_product = 2 WHERE i_account = 1",
+        "or it is an add-on",
+    ),
+    (
+        "UPDATE accounts SET i_product = 2 WHERE i_account = 1",
+        "UPDATE products SET addon_priority = 10 WHERE i_product = 2",
+        "as their main product",
+    ),
+    (
+        "DELETE FROM vd_plans",
+        "UPDATE accounts SET i_vd_plan = 1 WHERE i_account = 1",
+        "no such discount plan",
+    ),
+    (
         "INSERT INTO sim_cards (imsi) VALUES ('1234567')",
         "INSERT INTO sim_cards (imsi) VALUES ('1234567')",
         "sim_cards_imsi",
+    ),
+    (
+        "DELETE FROM accounts WHERE i_account = 1",
+        "INSERT INTO follow_me_numbers (i_account, redirect_number) VALUES (1, '5551')",
+        "no such account",
+    ),
+    (
+        "UPDATE accounts SET i_customer = 2 WHERE i_account = 1",
+        "INSERT INTO dids (number, i_customer, i_account, status) VALUES ('1206', 1, 1, 'in_use')",
+        "belongs to another customer",
+    ),
+    (
+        "INSERT INTO dids (number, i_customer, status) VALUES ('1206', 3, 'in_use')",
+        "DELETE FROM customers WHERE name = 'Cid'",
+        "still has DID numbers",
+    ),
+    (
+        (
+            "INSERT INTO ip_devices (i_ip_device, name) VALUES (7, 'desk');"
+            "UPDATE accounts SET i_ip_device = 7"
+        ),
+        "INSERT INTO ip_devices (name) VALUES ('desk')",
+        "ip_devices_name",
     ),
 ]
 
@@ -116,6 +154,7 @@ RACES = [
 @pytest.mark.parametrize(("first", "second", "told"), RACES, ids=lambda text: text[:40])
 def test_who_comes_second_waits_and_is_refused(rig, connection, first, second, told):
     rig.sql("INSERT INTO customers (name) VALUES ('Cid')")
+    rig.sql("INSERT INTO vd_plans (name) VALUES ('Family')")
     connection.execute("BEGIN")
     connection.execute(first)
     with waiting(rig, connection, second) as said:
@@ -193,15 +232,15 @@ def test_a_session_of_small_updates_can_make_a_large_one(rig, connection):
 @pytest.mark.parametrize(
     "change",
     [
-        "ALTER TABLE accounts DISABLE TRIGGER espf_capture_02_accounts_update",
+        "ALTER TABLE accounts DISABLE TRIGGER espf_capture_accounts_update",
         (
-            "CREATE OR REPLACE FUNCTION espf_capture_02_accounts_update() RETURNS trigger"
+            "CREATE OR REPLACE FUNCTION espf_capture_accounts_update() RETURNS trigger"
             " LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
         ),
         "DROP TRIGGER espf_registry_card_given ON accounts",
         (
             "CREATE TRIGGER espf_capture_99_old AFTER INSERT ON products"
-            " FOR EACH STATEMENT EXECUTE FUNCTION espf_capture_01_accounts_insert()"
+            " FOR EACH STATEMENT EXECUTE FUNCTION espf_capture_accounts_insert()"
         ),
     ],
 )

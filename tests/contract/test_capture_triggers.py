@@ -3,8 +3,10 @@
 import pytest
 
 import registry_rig
+from belonging_cases import BELONGINGS
 from espf.capture.rules import rules
 from espf.events.catalogue import Catalogue
+from service_cases import CASES as SERVICES
 
 CATALOGUE = Catalogue.load()
 ACCOUNT_1 = {"i_account": 1, "i_customer": 1}
@@ -176,8 +178,9 @@ def test_without_a_subscription_there_is_no_row(rig, before, change, expected):
     assert rig.events() == []
 
 
-def test_the_cases_above_raise_every_type_that_the_rules_know():
-    raised = {name for _, _, expected in CASES for name, _ in expected}
+def test_the_cases_raise_every_type_that_the_rules_know():
+    cases = [*CASES, *BELONGINGS, *SERVICES]
+    raised = {name for _, _, expected in cases for name, _ in expected}
     funds = {"Account/ZeroAvailableFunds", "Account/AvailableFundsAppear"}  # in test_capture_funds
     assert raised | funds == rules().event_types
 
@@ -294,7 +297,7 @@ BULK = [
         " WHERE i_account > 5"
     ),
     "UPDATE accounts SET i_sim_card = NULL WHERE i_account > 10",
-    "UPDATE accounts SET firstname = 'nobody is told'",
+    "UPDATE accounts SET time_zone_name = 'nobody is told'",
     (
         "UPDATE sim_cards SET ki = 'secret', status = 'disposed' WHERE i_sim_card > 3"
         " AND status = 'available'"

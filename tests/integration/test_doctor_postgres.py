@@ -74,7 +74,7 @@ def test_a_database_that_takes_no_write_is_wrong(url, shell):
 
 
 def test_a_trigger_that_somebody_disabled_is_wrong(url, shell):
-    shell.execute("ALTER TABLE accounts DISABLE TRIGGER espf_capture_02_accounts_update")
+    shell.execute("ALTER TABLE accounts DISABLE TRIGGER espf_capture_accounts_update")
     verdict, said = examined(url)["triggers"]
     assert verdict == "wrong"
     assert "changes may raise no events. Run `espf migrate`" in said

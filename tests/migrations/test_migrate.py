@@ -13,10 +13,12 @@ from django.db.migrations.loader import MigrationLoader
 
 import registry_rig  # noqa: F401 - brings Django up
 from espf.capture.install import is_current
+from espf.database_url import SqliteUrl
 from espf.errors import ConfigError, StorageError
 from espf.eventlog.version import SCHEMA_VERSION
 from espf.registry.services import list_
 from espf.schema.migrate import migrate
+from espf.site.start import start
 
 
 @pytest.fixture(autouse=True)
@@ -67,12 +69,36 @@ def test_the_models_have_no_change_without_a_migration(path):
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
+def test_a_registry_of_schema_3_keeps_its_rows_and_gives_no_key_out_twice(path):
+    start(SqliteUrl(path))
+    call_command("migrate", "espf_schema", "0003", verbosity=0)
+    call_command("migrate", "espf_registry", "0001", verbosity=0)
+    connections.close_all()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("INSERT INTO customers (name) VALUES ('Ann')")
+    connection.execute("INSERT INTO products (name) VALUES ('LTE')")
+    connection.execute(
+        "INSERT INTO accounts (i_customer, id, i_product) VALUES (1, '1', 1), (1, '2', 1)"
+    )
+    connection.execute("DELETE FROM accounts WHERE i_account = 2")
+    migrate(f"sqlite:///{path}")
+    assert connection.execute(
+        "SELECT id, i_product, service_flags, i_vd_plan FROM accounts"
+    ).fetchall() == [("1", 1, "", None)]
+    assert connection.execute("SELECT addon_priority FROM products").fetchall() == [(0,)]
+    connection.execute("INSERT INTO accounts (i_customer, id) VALUES (1, '3')")
+    assert connection.execute("SELECT max(i_account) FROM accounts").fetchone() == (3,)
+    connection.close()
+
+
 def test_each_migration_of_ours_has_its_schema_version():
     """By the version alone every command refuses a newer database: raise it with each migration."""
     migrations = {
         1: {"espf_registry 0001_initial", "espf_schema 0001_initial"},
         2: {"espf_schema 0002_instances"},
         3: {"espf_schema 0003_provisioning"},
+        4: {"espf_registry 0004_services", "espf_schema 0004_services"},
+        5: {"espf_registry 0005_belongings", "espf_schema 0005_belongings"},
     }
     disk = MigrationLoader(None).disk_migrations
     ours = {f"{app} {name}" for app, name in disk if app.startswith("espf_")}

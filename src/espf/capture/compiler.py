@@ -5,6 +5,7 @@ expressions of the rules are the same everywhere.
 """
 
 import re
+from importlib import resources
 from typing import NamedTuple, Protocol
 
 from espf.capture.rules import Entity, Rule, RuleSet
@@ -54,6 +55,41 @@ class Values:
         expression = self._entity.variables.get(base, f"{{row}}.{base}").replace("{row}", row)
         return f"ROUND({expression}, 5)" if self.is_money(name) else expression
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Variables of the event, without optional ones that never have a value in this rule."""
+        never = {name for name in self._rule.optional if self.variable(name) == "NULL"}
+        return tuple(name for name in self._rule.variables if name not in never)
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """Those of them that are left out where they have no value."""
+        return tuple(name for name in self.names if name in self._rule.optional)
+
+    @property
+    def kind(self) -> str:
+        """Literal of the kind of entity."""
+        return quoted(self._rules.kind(self._rule))
+
+    @property
+    def entity_id(self) -> str:
+        """SQL of the entity's integer key."""
+        return self._of_row(self._entity.entity_id or f"{{row}}.{self._entity.key}")
+
+    @property
+    def i_env(self) -> str:
+        """SQL of the environment."""
+        return self._of_row(self._entity.i_env)
+
+    @property
+    def has_sim(self) -> str | None:
+        """Condition that a card is held, before the change or after it; None if it never is."""
+        condition = self._entity.has_sim
+        if condition is None:
+            return None
+        rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[self._rule.on]
+        return " OR ".join(condition.replace("{row}", row) for row in rows)
+
     def is_money(self, name: str) -> bool:
         """Whether a variable read from a row is rounded to 5 places."""
         return name not in self._rule.set and self._row(name)[1] in self._rules.money
@@ -63,6 +99,9 @@ class Values:
         if self._rule.when is None:
             return None
         return _PLACEHOLDER.sub(lambda match: self.variable(match[1]), self._rule.when)
+
+    def _of_row(self, expression: str) -> str:
+        return expression.replace("{row}", "OLD" if self._rule.on == "delete" else "NEW")
 
     def _row(self, name: str) -> tuple[str | None, str]:
         if name.startswith("prev_"):
@@ -89,3 +128,10 @@ def quoted(text: str) -> str:
     if not re.fullmatch(r"[\w/]+", text):
         raise CaptureError(f"The capture rules name {text!r}; use letters, digits, _ and / only.")
     return f"'{text}'"
+
+
+def integrity_scripts(engine: str) -> str:
+    """The triggers of `integrity*_ENGINE.sql` that hold the registry together, written by hand."""
+    files = sorted(resources.files("espf.capture").iterdir(), key=lambda file: file.name)
+    wanted = (f for f in files if re.fullmatch(rf"integrity\w*_{engine}\.sql", f.name))
+    return "\n".join(file.read_text("utf-8") for file in wanted)

@@ -7,14 +7,15 @@ compared; so is whether somebody disabled the trigger.
 
 import hashlib
 import re
-from importlib import resources
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import errors
 
-from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger
+from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger, integrity_scripts
 from espf.capture.postgres import PostgresCompiler, trigger
+from espf.capture.references import tables
+from espf.capture.references_postgres import PostgresReferences
 from espf.capture.rules import RuleSet
 from espf.errors import CaptureError
 
@@ -43,9 +44,9 @@ SELECT set_config('search_path', {_PATH}, true) FROM pg_namespace AS n WHERE n.o
 
 def postgres_triggers(rules: RuleSet) -> list[Trigger]:
     """All triggers. On one change they run in the order of their names: capture's are first."""
-    script = resources.files("espf.capture").joinpath("integrity_postgres.sql").read_text("utf-8")
-    integrity = [trigger(*part) for part in _PART.findall(script)]
-    return [*PostgresCompiler().compile(rules), *integrity]
+    integrity = [trigger(*part) for part in _PART.findall(integrity_scripts("postgres"))]
+    references = PostgresReferences().compile(tables())
+    return [*PostgresCompiler().compile(rules), *integrity, *references]
 
 
 class _Found(NamedTuple):

@@ -1,9 +1,10 @@
 """The triggers of an SQLite database, compared by their text, which the database keeps."""
 
 import sqlite3
-from importlib import resources
 
-from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger
+from espf.capture.compiler import INTEGRITY_PREFIX, PREFIX, Trigger, integrity_scripts
+from espf.capture.references import tables
+from espf.capture.references_sqlite import SqliteReferences
 from espf.capture.rules import RuleSet
 from espf.capture.sqlite import SqliteCompiler
 from espf.errors import CaptureError
@@ -17,12 +18,13 @@ def sqlite_triggers(rules: RuleSet) -> list[Trigger]:
     Of several triggers on one change SQLite runs the one made last first. Made in this order, the
     events of a change come in the order of the rules, a card's status after its account's events.
     """
-    return [*_integrity_triggers(), *reversed(SqliteCompiler().compile(rules))]
+    references = SqliteReferences().compile(tables())
+    return [*_integrity_triggers(), *references, *reversed(SqliteCompiler().compile(rules))]
 
 
 def _integrity_triggers() -> list[Trigger]:
     """Triggers that hold the registry together for every writer."""
-    script = resources.files("espf.capture").joinpath("integrity_sqlite.sql").read_text("utf-8")
+    script = integrity_scripts("sqlite")
     parts = [part[part.index("CREATE TRIGGER") :] for part in script.split("END;\n")[:-1]]
     return [Trigger(part.split()[2], f"{part}END") for part in parts]
 

@@ -11,9 +11,10 @@ BEGIN
     RAISE integrity_constraint_violation USING MESSAGE = 'There is no such customer in this environment.';
   END IF;
   IF NEW.i_product IS NOT NULL THEN
-    PERFORM 1 FROM products WHERE i_product = NEW.i_product AND i_env = NEW.i_env FOR KEY SHARE;
+    PERFORM 1 FROM products WHERE i_product = NEW.i_product AND i_env = NEW.i_env
+      AND addon_priority = 0 FOR SHARE;
     IF NOT FOUND THEN
-      RAISE integrity_constraint_violation USING MESSAGE = 'There is no such product in this environment.';
+      RAISE integrity_constraint_violation USING MESSAGE = 'There is no such product in this environment, or it is an add-on.';
     END IF;
   END IF;
   IF NEW.i_sim_card IS NOT NULL THEN
@@ -47,9 +48,10 @@ END;
 CREATE TRIGGER espf_registry_accounts_product BEFORE UPDATE OF i_product ON accounts FOR EACH ROW
 BEGIN
   IF NEW.i_product IS NULL OR OLD.i_product = NEW.i_product THEN RETURN NEW; END IF;
-  PERFORM 1 FROM products WHERE i_product = NEW.i_product AND i_env = NEW.i_env FOR KEY SHARE;
+  PERFORM 1 FROM products WHERE i_product = NEW.i_product AND i_env = NEW.i_env
+      AND addon_priority = 0 FOR SHARE;
   IF NOT FOUND THEN
-    RAISE integrity_constraint_violation USING MESSAGE = 'There is no such product in this environment.';
+    RAISE integrity_constraint_violation USING MESSAGE = 'There is no such product in this environment, or it is an add-on.';
   END IF;
   RETURN NEW;
 END;

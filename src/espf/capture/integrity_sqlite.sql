@@ -5,8 +5,9 @@
 CREATE TRIGGER espf_registry_accounts_insert BEFORE INSERT ON accounts BEGIN
   SELECT RAISE(ABORT, 'There is no such customer in this environment.') WHERE NOT EXISTS
     (SELECT 1 FROM customers WHERE i_customer = NEW.i_customer AND i_env = NEW.i_env);
-  SELECT RAISE(ABORT, 'There is no such product in this environment.') WHERE NEW.i_product IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM products WHERE i_product = NEW.i_product AND i_env = NEW.i_env);
+  SELECT RAISE(ABORT, 'There is no such product in this environment, or it is an add-on.') WHERE NEW.i_product IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM products
+      WHERE i_product = NEW.i_product AND i_env = NEW.i_env AND addon_priority = 0);
   SELECT RAISE(ABORT, 'Another account of this environment has this id.') WHERE EXISTS
     (SELECT 1 FROM accounts WHERE i_env = NEW.i_env AND id = NEW.id);
   SELECT RAISE(ABORT, 'There is no such SIM card in this environment, or it is disposed of.')
@@ -25,8 +26,9 @@ END;
 
 CREATE TRIGGER espf_registry_accounts_product BEFORE UPDATE OF i_product ON accounts
 WHEN NEW.i_product IS NOT NULL AND OLD.i_product IS NOT NEW.i_product BEGIN
-  SELECT RAISE(ABORT, 'There is no such product in this environment.') WHERE NOT EXISTS
-    (SELECT 1 FROM products WHERE i_product = NEW.i_product AND i_env = NEW.i_env);
+  SELECT RAISE(ABORT, 'There is no such product in this environment, or it is an add-on.') WHERE NOT EXISTS
+    (SELECT 1 FROM products
+      WHERE i_product = NEW.i_product AND i_env = NEW.i_env AND addon_priority = 0);
 END;
 
 CREATE TRIGGER espf_registry_accounts_card BEFORE UPDATE OF i_sim_card ON accounts

@@ -17,7 +17,6 @@ from espf.capture.compiler import PREFIX, Trigger
 from espf.capture.postgres_event import EventSql, changed
 from espf.capture.rules import Operation, Rule, RuleSet
 
-LANES = 64
 FEW = 16
 """Up to so many rows the loop is quicker."""
 
@@ -26,7 +25,7 @@ _TABLES: dict[Operation, str] = {
     "update": "OLD TABLE AS espf_old NEW TABLE AS espf_new",
     "delete": "OLD TABLE AS espf_old",
 }
-_COLUMNS = "i_env, event_type, entity, entity_id, lane, variables, has_sim"
+_COLUMNS = ("i_env", "event_type", "entity", "entity_id", "lane", "variables", "has_sim")
 _NOW = "to_char(timezone('UTC', clock_timestamp()), 'YYYY-MM-DD HH24:MI:SS')"
 _COLUMN_OF_ROW = re.compile(r"\b(OLD|NEW)\.(\w+)")
 
@@ -35,13 +34,13 @@ class PostgresCompiler:
     """Triggers for PostgreSQL 15 and newer."""
 
     def compile(self, rules: RuleSet) -> list[Trigger]:
-        """One trigger for each table and operation, named in the order of the rules."""
+        """One trigger for each table and operation, named so, in the order of the rules."""
         groups: dict[tuple[str, Operation], list[Rule]] = {}
         for rule in rules.rule:
             groups.setdefault((rules.entity[rule.entity].table, rule.on), []).append(rule)
         return [
-            _Group(rules, group).trigger(f"{PREFIX}{number:02}_{table}_{on}")
-            for number, ((table, on), group) in enumerate(groups.items(), 1)
+            _Group(rules, group).trigger(f"{PREFIX}{table}_{on}")
+            for (table, on), group in groups.items()
         ]
 
 
@@ -112,8 +111,9 @@ class _Group:
 
     def _insert(self, event: EventSql) -> str:
         """Tests are nested, not joined by AND: one with a subquery costs ten times as much."""
-        values = ", ".join(self._values(event, event.type, event.variables()))
-        insert = f"INSERT INTO event ({_COLUMNS}) VALUES ({values});"
+        values = {**event.columns(), "event_type": event.type, "variables": event.variables()}
+        listed = ", ".join(values[name] for name in _COLUMNS)
+        insert = f"INSERT INTO event ({', '.join(_COLUMNS)}) VALUES ({listed});"
         if event.when is not None:
             insert = f"IF {event.when} THEN {insert} END IF;"
         return f"IF {event.type} = ANY (wanted) THEN {insert} END IF;"
@@ -124,38 +124,57 @@ class _Group:
         It is put together and planned each time: a plan kept from a statement with few rows would
         compare each row before with each one after. `rule` says which rules hold for a row.
         """
-        lines, columns = [], set[tuple[str, str]]()
+        lines = []
         for number, event in enumerate(self._events, 1):
-            body = event.variables()
-            columns |= set(_COLUMN_OF_ROW.findall(f"{body} {event.has_sim()}"))
             lines += [
                 f"IF {event.type} = ANY (wanted) THEN",
                 f"  tests := tests || $$, CASE WHEN {_test(event)} THEN {number} END$$;",
                 f"  types := types || $$ WHEN {number} THEN {event.type}$$;",
-                f"  bodies := bodies || $$ WHEN {number} THEN {_of_pair(body)}$$;",
+                f"  bodies := bodies || $$ WHEN {number} THEN {_of_pair(event.variables())}$$;",
                 "END IF;",
             ]
-        columns |= {(self._row, "i_env"), (self._row, self._key)}
-        pairs = ", ".join(f"{row}.{name} AS {row.lower()}_{name}" for row, name in sorted(columns))
         case = "CASE pair.rule $$ || {} || $$ END"
-        values = self._values(self._events[0], case.format("types"), case.format("bodies"))
-        insert = (
-            f"INSERT INTO event ({_COLUMNS}, event_time) SELECT {_of_pair(', '.join(values))}, $1"
-        )
+        values = {
+            **{name: _of_pair(value) for name, value in self._shared_values().items()},
+            "event_type": case.format("types"),
+            "variables": case.format("bodies"),
+        }
+        listed = ", ".join(values[name] for name in _COLUMNS)
+        insert = f"INSERT INTO event ({', '.join(_COLUMNS)}, event_time) SELECT {listed}, $1"
         holding = "unnest(array_remove(ARRAY[$$ || substr(tests, 3) || $$], NULL)) AS rule"
-        source = f"(SELECT {pairs}, {holding} FROM {self._pairs()}) AS pair"
+        source = f"(SELECT {self._pair_columns()}, {holding} FROM {self._pairs()}) AS pair"
         return [*lines, f"EXECUTE $${insert} FROM {source}$$ USING {_NOW};"]
+
+    def _shared_values(self) -> dict[str, str]:
+        """Expressions of the other columns, which tell rules apart only where they must."""
+        found = {}
+        all_columns = [event.columns() for event in self._events]
+        for name in all_columns[0]:
+            numbers: dict[str, list[int]] = {}
+            for number, columns in enumerate(all_columns, 1):
+                numbers.setdefault(columns[name], []).append(number)
+            usual, *others = sorted(numbers, key=lambda value: -len(numbers[value]))
+            cases = "".join(
+                f" WHEN pair.rule IN ({', '.join(map(str, numbers[value]))}) THEN {value}"
+                for value in others
+            )
+            found[name] = f"CASE{cases} ELSE {usual} END" if cases else usual
+        return found
+
+    def _pair_columns(self) -> str:
+        """Columns of the rows that some event is made from."""
+        used = [
+            text
+            for event in self._events
+            for text in (event.variables(), *event.columns().values())
+        ]
+        columns = sorted(set(_COLUMN_OF_ROW.findall(" ".join(used))))
+        return ", ".join(f"{row}.{name} AS {row.lower()}_{name}" for row, name in columns)
 
     def _pairs(self) -> str:
         if self._on == "update":
             return f"espf_new AS new JOIN espf_old AS old ON OLD.{self._key} = NEW.{self._key}"
         return f"{self._rows} AS {self._row.lower()}"
-
-    def _values(self, event: EventSql, event_type: str, variables: str) -> list[str]:
-        """In the order of the columns."""
-        key = f"{self._row}.{self._key}"
-        own = [f"{self._row}.i_env", event_type, event.entity, key, f"{key} % {LANES}", variables]
-        return [*own, event.has_sim()]
 
 
 def _test(event: EventSql) -> str:

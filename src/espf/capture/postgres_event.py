@@ -4,6 +4,8 @@ from espf.capture.compiler import Values, quoted
 from espf.capture.rules import Rule, RuleSet
 from espf.events.catalogue import Catalogue
 
+LANES = 64
+
 
 class EventSql:
     """Expressions of one rule's event."""
@@ -11,30 +13,30 @@ class EventSql:
     def __init__(self, rules: RuleSet, rule: Rule) -> None:
         self._values = Values(rules, rule)
         self._rule = rule
-        self._has_sim = rules.entity[rule.entity].has_sim
         self.watch = rule.watch
         self.type = quoted(rule.event)
-        self.entity = quoted(rule.entity)
         self.when = self._values.condition()
 
     def variables(self) -> str:
         """A JSON object; one without its optional variables where those have no value."""
-        rule = self._rule
-        whole = self._object(rule.variables)
-        if not rule.optional:
+        names, optional = self._values.names, self._values.optional
+        whole = self._object(names)
+        if not optional:
             return whole
-        needed = tuple(name for name in rule.variables if name not in rule.optional)
-        missing = " OR ".join(f"{self._values.variable(name)} IS NULL" for name in rule.optional)
+        needed = tuple(name for name in names if name not in optional)
+        missing = " OR ".join(f"{self._values.variable(name)} IS NULL" for name in optional)
         return f"CASE WHEN {missing} THEN {self._object(needed)} ELSE {whole} END"
 
-    def has_sim(self) -> str:
-        """1 if the row holds a card, before the change or after it."""
-        if self._has_sim is None:
-            return "0"
-        rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[self._rule.on]
-        return (
-            f"CAST({' OR '.join(self._has_sim.replace('{row}', row) for row in rows)} AS integer)"
-        )
+    def columns(self) -> dict[str, str]:
+        """What each column of the event but its type and variables is made from."""
+        values = self._values
+        return {
+            "i_env": values.i_env,
+            "entity": values.kind,
+            "entity_id": values.entity_id,
+            "lane": f"({values.entity_id}) % {LANES}",
+            "has_sim": "0" if values.has_sim is None else f"CAST({values.has_sim} AS integer)",
+        }
 
     def _object(self, names: tuple[str, ...]) -> str:
         """Put together as text: a third of what json_build_object costs, and without its spaces."""
@@ -55,12 +57,12 @@ class EventSql:
         expression = self._values.variable(name)
         if expression == "NULL":
             return None
-        if name in self._rule.set:
-            return f"CAST(to_json(CAST({expression} AS text)) AS text)"
         if self._values.is_money(name):
             expression = f"trim_scale({expression})"
         elif not _is_number(name):
-            expression = f"to_json({expression})"
+            # A literal has no type of its own.
+            text = f"CAST({expression} AS text)" if name in self._rule.set else expression
+            expression = f"to_json({text})"
         return f"coalesce(CAST({expression} AS text), 'null')"
 
 

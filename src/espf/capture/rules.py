@@ -1,6 +1,26 @@
-"""Reads the capture rules: which change of which column becomes which event."""
+"""Reads the capture rules: which change of which column becomes which event.
+
+They are data, a file for each subject in `rules/`. The order of the rules of a table is the order
+of the events that one change raises; so all rules of a table are in one file.
+
+- `[entity.X]`: table, key column, and `has_sim`: whether the row holds a SIM card, if it can.
+  Several may share a table: `kind`, `entity_id` and `i_env` say whom the events are about, where
+  that is not X, the key and the row's environment.
+- `[entity.X.variables]`: what a variable is read from, where it is not the column of its name;
+  `{row}` is the row before (`prev_…`) or after the change.
+- `[[rule]]`: `on` insert, update or delete; `watch`, for updates: one of these columns must have
+  changed; `when`, a further condition, in which OLD and NEW are the row before and after, and
+  `{prev_X}`, `{curr_X}` and `{X}` the values the event would carry; `variables` as in the
+  catalogue, without `i_env`, `i_event` and `event_time`; `optional`, those left out of the event,
+  rather than null, when there is no value; `set`, a value for a variable in this rule only.
+
+Expressions keep to what SQLite and PostgreSQL both read. An insert has no row before it and a
+delete none after it: such a `prev_X` or `curr_X` is null. Money is rounded to 5 places.
+"""
 
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -20,7 +40,13 @@ class Entity(BaseModel):
 
     table: str
     key: str
-    """Integer key column; the event's `entity_id`."""
+    """Key column of the row, by which PostgreSQL pairs it with the row before."""
+    kind: str = ""
+    """Kind of entity in the catalogue, where it is not the name that rules have for it."""
+    entity_id: str = ""
+    """Integer expression on `{row}`: the event's `entity_id`, where it is not the key."""
+    i_env: str = "{row}.i_env"
+    """Expression on `{row}`: the environment."""
     has_sim: str | None = None
     """Condition on `{row}` that the row holds a SIM card; None if it never can."""
     variables: dict[str, str] = {}
@@ -56,7 +82,7 @@ class RuleSet(BaseModel):
     model_config = _STRICT
 
     version: Literal[1]
-    money: frozenset[str]
+    money: frozenset[str] = frozenset()
     """Variables (without prev_ and curr_) that are rounded to 5 places."""
     entity: dict[str, Entity]
     rule: tuple[Rule, ...]
@@ -66,6 +92,10 @@ class RuleSet(BaseModel):
         if unknown := {rule.entity for rule in self.rule} - set(self.entity):
             raise ValueError(f"rules for unknown entities: {sorted(unknown)}")
         return self
+
+    def kind(self, rule: Rule) -> str:
+        """Kind of entity that the rule's events are about, as the catalogue calls it."""
+        return self.entity[rule.entity].kind or rule.entity
 
     @property
     def event_types(self) -> frozenset[str]:
@@ -81,7 +111,25 @@ def parse_rules(text: str) -> RuleSet:
         raise CaptureError(f"The capture rules cannot be read: {error}") from error
 
 
+def joined(parts: Iterable[RuleSet]) -> RuleSet:
+    """The rules of several files. Raises CaptureError for a table that two of them have."""
+    found = list(parts)
+    tables = Counter(
+        table for part in found for table in {entity.table for entity in part.entity.values()}
+    )
+    if twice := sorted(table for table, files in tables.items() if files > 1):
+        raise CaptureError(f"The capture rules of a table are in two files: {', '.join(twice)}.")
+    return RuleSet(
+        version=1,
+        money=frozenset[str]().union(*(part.money for part in found)),
+        entity={name: entity for part in found for name, entity in part.entity.items()},
+        rule=tuple(rule for part in found for rule in part.rule),
+    )
+
+
 @cache
 def rules() -> RuleSet:
-    """The rules that come with the program (`rules.toml`)."""
-    return parse_rules(resources.files("espf.capture").joinpath("rules.toml").read_text("utf-8"))
+    """The rules that come with the program (`rules/*.toml`)."""
+    folder = resources.files("espf.capture").joinpath("rules")
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return joined(parse_rules(file.read_text("utf-8")) for file in files)

@@ -43,36 +43,28 @@ def _gate(event: str) -> str:
 
 
 def _insert(rules: RuleSet, rule: Rule) -> str:
-    entity = rules.entity[rule.entity]
-    row = "OLD" if rule.on == "delete" else "NEW"
     values = Values(rules, rule)
-    key = f"{row}.{entity.key}"
+    key = values.entity_id
     select = (
-        f"{row}.i_env, {quoted(rule.event)}, {quoted(rule.entity)}, {key}, {key} % {LANES}, "
-        f"{_json(values, rule)}, {_has_sim(entity.has_sim, rule)}"
+        f"{values.i_env}, {quoted(rule.event)}, {values.kind}, {key}, ({key}) % {LANES}, "
+        f"{_json(values)}, {'0' if values.has_sim is None else f'({values.has_sim})'}"
     )
     conditions = [condition for condition in [values.condition()] if condition is not None]
     where = " AND ".join([*(f"({condition})" for condition in conditions), _gate(rule.event)])
     return f"INSERT INTO event ({_COLUMNS}) SELECT {select} WHERE {where}"
 
 
-def _json(values: Values, rule: Rule) -> str:
+def _json(values: Values) -> str:
     """A JSON object; one without its optional variables where those have no value."""
-    whole = _object(values, rule.variables)
-    if not rule.optional:
+    names, optional = values.names, values.optional
+    whole = _object(values, names)
+    if not optional:
         return whole
-    needed = tuple(name for name in rule.variables if name not in rule.optional)
-    missing = " OR ".join(f"{values.variable(name)} IS NULL" for name in rule.optional)
+    needed = tuple(name for name in names if name not in optional)
+    missing = " OR ".join(f"{values.variable(name)} IS NULL" for name in optional)
     return f"CASE WHEN {missing} THEN {_object(values, needed)} ELSE {whole} END"
 
 
 def _object(values: Values, names: tuple[str, ...]) -> str:
     pairs = ", ".join(f"{quoted(name)}, {values.variable(name)}" for name in names)
     return f"json_object({pairs})"
-
-
-def _has_sim(condition: str | None, rule: Rule) -> str:
-    if condition is None:
-        return "0"
-    rows = {"insert": ["NEW"], "update": ["OLD", "NEW"], "delete": ["OLD"]}[rule.on]
-    return f"({' OR '.join(condition.replace('{row}', row) for row in rows)})"

@@ -1,7 +1,8 @@
 """`espf events emit`: an event by hand, to try a handler or to mend what was missed."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from espf.cli.pairs import pairs
 from espf.errors import ConfigError
 
 if TYPE_CHECKING:
+    from espf.eventlog.operations import NewEvent
     from espf.events.catalogue import EventType
 
 KEYS = {
@@ -31,7 +33,8 @@ KEYS = {
     "custom": "i_account",
     "sim": "i_sim_card",
 }
-"""Variable that holds the key of each kind of entity in the catalogue."""
+"""Variable that holds the key of each kind of entity in the catalogue, as capture has it."""
+_OF_THE_LOG = frozenset(("i_event", "event_time"))
 
 
 def emit(
@@ -43,26 +46,16 @@ def emit(
     sim: Annotated[bool, typer.Option("--sim", help="The account holds a SIM card.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the bare record.")] = False,
 ) -> None:
-    """Write an event as if a change had raised it; the entity's key (i_account=…) is needed.
+    """Write an event as if a change had raised it: one that another program knows of, or a test.
 
-    An event that no handler is subscribed to is not stored; the exit status is 1 then.
+    What the type's version 2 body carries is needed (i_account=… of an account's), other variables
+    are left out unless given. An event that no handler is subscribed to is not stored; the exit
+    status is 1 then.
     """
     from espf.app import open_operations
     from espf.config import load_config
-    from espf.eventlog.operations import NewEvent
-    from espf.events.catalogue import Catalogue
 
-    given = pairs(values)
-    of = Catalogue.load().require(event_type)
-    found = read_variables(of, given)
-    new = NewEvent(
-        event_type=of.name,
-        entity=of.entity,
-        entity_id=entity_id(of, found),
-        i_env=_environment(found),
-        variables={name: value for name, value in found.items() if name in of.own_variables},
-        has_sim=sim,
-    )
+    new = new_event(event_type, pairs(values), sim=sim)
     with open_operations(load_config()) as operations:
         i_event = operations.emit([new])[0]
     if as_json:
@@ -70,7 +63,29 @@ def emit(
     elif i_event is not None:
         say(f"event {i_event}")
     if i_event is None:
-        raise ConfigError(f"No enabled handler is subscribed to {of.name}: it was not stored.")
+        raise ConfigError(
+            f"No enabled handler is subscribed to {new.event_type}: it was not stored."
+        )
+
+
+def new_event(event_type: str, given: Mapping[str, str], *, sim: bool = False) -> "NewEvent":
+    """The event of this type or alias, with variables as text.
+
+    Raises ConfigError, for variables one that lists all that is wrong with them.
+    """
+    from espf.eventlog.operations import NewEvent
+    from espf.events.catalogue import Catalogue
+
+    of = Catalogue.load().require(event_type)
+    found = read_variables(of, given)
+    return NewEvent(
+        event_type=of.name,
+        entity=of.entity,
+        entity_id=entity_id(of, found),
+        i_env=_environment(found),
+        variables={name: found[name] for name in of.own_variables if name in found},
+        has_sim=sim,
+    )
 
 
 def read_variables(of: "EventType", given: Mapping[str, str]) -> dict[str, object]:
@@ -82,6 +97,9 @@ def read_variables(of: "EventType", given: Mapping[str, str]) -> dict[str, objec
         known.append(KEYS[of.entity])
     problems, found = [], dict[str, object]()
     for name, text in given.items():
+        if name in _OF_THE_LOG:
+            problems.append(f"{name} is given out by the log; leave it out.")
+            continue
         if name not in known:
             problems.append(
                 f"{of.name} has no variable {shown(name)}{did_you_mean(nearest(name, known))}"
@@ -91,18 +109,37 @@ def read_variables(of: "EventType", given: Mapping[str, str]) -> dict[str, objec
             found[name] = _typed(name, text)
         except ValueError as error:
             problems.append(f"{name} {error}")
+    or_account = " or i_account=…" if of.v2_account else ""
+    missing = _missing(of, found, given)
+    problems += [f"{of.name} needs {name}=…{or_account}." for name in missing]
     if problems:
         raise ConfigError("The event was not written:", problems)
     return found
 
 
+def _missing(
+    of: "EventType", found: Mapping[str, object], given: Mapping[str, str]
+) -> Iterator[str]:
+    """What the version 2 body cannot do without; the entity's key is asked for by `entity_id`."""
+    from espf.events.catalogue import Catalogue
+
+    for v2 in filter(None, [of.v2, of.v2_sim]):
+        if of.v2_account is not None and found.get("i_account") is not None:
+            continue  # it is sent as the account's
+        needed = (name for name in Catalogue.load().v2[v2].variables if name in of.own_variables)
+        for name in dict.fromkeys(needed):
+            wrong = name in given and name not in found
+            if name != KEYS[of.entity] and found.get(name) is None and not wrong:
+                yield name
+
+
 def entity_id(of: "EventType", found: Mapping[str, object]) -> int:
     """The entity's integer key. Raises ConfigError if it is not given."""
     name = KEYS[of.entity]
-    try:
-        key = int(str(found[name]))
-    except (KeyError, ValueError):
-        raise ConfigError(f"{of.name} needs {name}=… (a whole number).") from None
+    text = str(found.get(name))
+    if not re.fullmatch(r"-?\d{1,19}", text, re.ASCII):
+        raise ConfigError(f"{of.name} needs {name}=… (a whole number).")
+    key = int(text)
     if not 0 <= key < 2**63:
         raise ConfigError(f"{name} must be a whole number from 0 to 2^63-1.")
     return key

@@ -1,4 +1,4 @@
-"""`espf registry`: customers, accounts, products and SIM cards from the command line."""
+"""`espf registry`: customers, accounts, products, SIM cards and what belongs to them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,23 +15,65 @@ if TYPE_CHECKING:
 registry_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Customers, accounts, products and SIM cards.",
+    help="Customers, accounts, products, SIM cards and what belongs to them.",
 )
-
-Entity = Annotated[str, typer.Argument(help="customer, account, product, sim_card or environment.")]
-Key = Annotated[str, typer.Argument(help="The numeric i_… key, or id=…, imsi=…, name=….")]
-Fields = Annotated[
-    list[str] | None, typer.Argument(metavar="FIELD=VALUE", help="Fields by the API's names.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the bare record.")]
 
 _LISTED = {
     "customer": ("i_customer", "name", "status", "balance", "credit_limit", "available_funds"),
     "account": ("i_account", "id", "i_customer", "product_name", "role", "status", "imsi"),
-    "product": ("i_product", "name", "description"),
+    "product": ("i_product", "name", "kind", "addon_priority", "description"),
     "sim_card": ("i_sim_card", "imsi", "iccid", "status", "msisdn"),
+    "did": ("i_did", "number", "status", "i_customer", "i_account"),
+    "invoice": ("i_invoice", "invoice_number", "i_customer", "status", "amount_due", "amount_paid"),
+    "custom_field": ("i_custom_field", "object", "name"),
+    "custom_field_value": ("i_custom_field_value", "name", "i_account", "i_customer", "value"),
+    "follow_me": ("i_follow_me", "i_account", "enabled", "sequence", "timeout"),
+    "follow_me_number": ("i_follow_me_number", "i_account", "redirect_number", "timeout", "active"),
+    "ip_device_profile": ("i_ip_device_profile", "name", "description"),
+    "ip_device": ("i_ip_device", "name", "mac", "i_ip_device_profile"),
+    "assigned_addon": (
+        "i_account_addon",
+        "i_account",
+        "i_product",
+        "name",
+        "addon_priority",
+        "addon_effective_from",
+        "addon_effective_to",
+    ),
+    "customer_site": ("i_customer_site", "i_customer", "name", "service_flags"),
+    "service_feature": ("i_service_feature", "name"),
+    "service_attribute": (
+        "i_service_attribute",
+        "i_account",
+        "i_customer_site",
+        "i_customer",
+        "i_product",
+        "service_feature",
+        "name",
+        "value",
+    ),
+    "access_policy": ("i_access_policy", "name", "description"),
+    "access_policy_phase": ("i_access_policy_phase", "i_access_policy", "name", "description"),
+    "access_policy_attribute": (
+        "i_access_policy_attribute",
+        "i_access_policy",
+        "i_access_policy_phase",
+        "group_name",
+        "name",
+        "value",
+    ),
+    "vd_plan": ("i_vd_plan", "name", "description"),
+    "service": ("i_service", "name"),
+    "accessibility": ("i_accessibility", "i_product", "i_service"),
     "environment": ("i_env", "name"),
 }
+"""Columns that `list` shows of each entity."""
+Entity = Annotated[str, typer.Argument(help=f"One of {', '.join(_LISTED)}.")]
+Key = Annotated[str, typer.Argument(help="The numeric i_… key, or id=…, imsi=…, name=…, number=….")]
+Fields = Annotated[
+    list[str] | None, typer.Argument(metavar="FIELD=VALUE", help="Fields by the API's names.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the bare record.")]
 
 
 def _open() -> None:

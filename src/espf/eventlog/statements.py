@@ -45,5 +45,12 @@ def read_files(package: str, files: Iterable[str]) -> dict[str, str]:
 def adapted(text: str, dialect: EngineName) -> str:
     """Turn `:name` and `IN (:name[])` into what the dialect's driver takes."""
     if dialect == "sqlite":
+        return lists_adapted(text, dialect)
+    return _PARAMETER.sub(r"%(\1)s", lists_adapted(text.replace("%", "%%"), dialect))
+
+
+def lists_adapted(text: str, dialect: EngineName) -> str:
+    """Turn `IN (:name[])` alone into the dialect's: a JSON array's text, or an array."""
+    if dialect == "sqlite":
         return _LIST.sub(r"IN (SELECT value FROM json_each(:\1))", text)
-    return _PARAMETER.sub(r"%(\1)s", _LIST.sub(r"= ANY(:\1)", text.replace("%", "%%")))
+    return _LIST.sub(r"= ANY(:\1)", text)

@@ -5,10 +5,11 @@ for any writer is a constraint or a trigger; these say it earlier and better.
 """
 
 from espf.errors import RegistryError
+from espf.registry.belongings import IpDevice
 from espf.registry.models import Account, Customer, Product, SimCard
 from espf.registry.tables import table
 from espf.registry.values import Value
-from espf.subscribers.status import CREDIT, DEBIT
+from espf.subscribers.status import ALIAS, CREDIT, DEBIT
 
 Values = dict[str, Value]
 _BLANK: Values = {"billing_model": CREDIT, "activation_date": None, "expiration_date": None}
@@ -21,10 +22,12 @@ def new_account(values: Values) -> None:
         raise RegistryError("The customer belongs to another environment.", "i_env")
     if customer.bill_status == "C":
         raise RegistryError(f"Customer {customer.pk} is closed.", "i_customer")
+    _alias(values, customer.pk)
     credit = values.get("billing_model", CREDIT) == CREDIT
     values.setdefault("balance_control", "subordinate" if credit else "individual")
     _account_agrees(_BLANK | values, values)
     _check_product(values, customer.env_id)
+    _check_device(values, customer.env_id)
     _card(values, customer.env_id, customer.pk)
 
 
@@ -41,7 +44,12 @@ def changed_account(current: Account, values: Values) -> None:
     owner = values.get("customer_id", current.customer_id)
     if owner != current.customer_id and _customer_of(owner).env_id != current.env_id:
         raise RegistryError("The customer belongs to another environment.", "i_customer")
+    if current.master_id is not None:
+        _same("i_master_account", values.get("master_id", current.master_id), current.master_id)
+    else:
+        _alias(values, owner, current.billing_model)
     _check_product(values, current.env_id)
+    _check_device(values, current.env_id)
     if values.get("imsi") and "C" in {current.bill_status, values.get("bill_status")}:
         raise RegistryError(f"Account {current.pk} is closed; it takes no SIM card.", "imsi")
     _card(values, current.env_id, owner, current)
@@ -113,6 +121,29 @@ def _check_free(found: SimCard, i_customer: object) -> None:
         raise RegistryError(f"SIM card {found.imsi} is disposed of.", "imsi")
     if found.status == "reserved" and found.customer_id not in {None, i_customer}:
         raise RegistryError(f"SIM card {found.imsi} is reserved for another customer.", "imsi")
+
+
+def _alias(values: Values, i_customer: object, present: int = ALIAS) -> None:
+    """An account with a master is an alias of it."""
+    key = values.get("master_id")
+    if not isinstance(key, int):
+        return
+    if values.setdefault("billing_model", present) != ALIAS:
+        raise RegistryError(
+            "Only an alias (billing_model=alias) has an i_master_account.", "billing_model"
+        )
+    master = table(Account).get(i_account=key)
+    if master is None or master.customer_id != i_customer or master.billing_model == ALIAS:
+        raise RegistryError(
+            f"Account {key} is not one of this customer, or is an alias itself.",
+            "i_master_account",
+        )
+
+
+def _check_device(values: Values, i_env: int) -> None:
+    key = values.get("ip_device_id")
+    if isinstance(key, int) and not table(IpDevice).get(i_ip_device=key, env_id=i_env):
+        raise RegistryError(f"There is no ip_device {key} in this environment.", "i_ip_device")
 
 
 def _check_product(values: Values, i_env: int) -> None:

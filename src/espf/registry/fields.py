@@ -2,12 +2,22 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import NamedTuple
-
-from django.db import models
 
 from espf.errors import RegistryError
 from espf.registry import values
+from espf.registry.belonging_fields import BELONGINGS
+from espf.registry.entity import (
+    ENV,
+    FLAG,
+    KEY_RULE,
+    Entity,
+    Field,
+    by_name,
+    needed,
+    nullable,
+    plain,
+    secret,
+)
 from espf.registry.models import (
     BALANCE_CONTROLS,
     CARD_STATUSES,
@@ -18,9 +28,9 @@ from espf.registry.models import (
     Product,
     SimCard,
 )
-from espf.registry.values import Reader, Value
+from espf.registry.service_fields import OF_ACCOUNT, OF_PRODUCT, SERVICE_ENTITIES, SERVICE_FLAGS
+from espf.registry.values import Value
 
-FLAG = {"Y": "yes", "N": "no"}
 ACCOUNT_LETTERS = {"O": "open", "S": "suspended", "I": "inactive", "C": "terminated"}
 CUSTOMER_LETTERS = {
     "O": "open",
@@ -30,38 +40,6 @@ CUSTOMER_LETTERS = {
     "E": "exported",
 }
 MODELS = {-1: "debit", 0: "voucher", 1: "credit", 2: "alias", 4: "beneficiary"}
-
-
-class Field(NamedTuple):
-    """One field that can be written."""
-
-    name: str
-    read: Reader
-    column: str
-    """Attribute of the model."""
-    empty: Value = ""
-    """What an empty value stores, where `may_be_empty`."""
-    may_be_empty: bool = True
-    secret: bool = False
-    """Encrypted at rest, never shown."""
-    add_only: bool = False
-
-
-class Entity(NamedTuple):
-    """One kind of record."""
-
-    name: str
-    model: type[models.Model]
-    key: str
-    natural: Mapping[str, str]
-    """Other keys: API name → lookup of the ORM."""
-    fields: Mapping[str, Field]
-    read_only: Mapping[str, str]
-    """Names that are shown and not written → why."""
-
-    def rows(self) -> models.QuerySet[models.Model]:
-        """All rows of the table."""
-        return self.model._default_manager.all()  # noqa: SLF001 - Django's documented name
 
 
 def entity_of(name: str) -> Entity:
@@ -117,34 +95,24 @@ def _field(entity: Entity, name: str) -> Field:
     raise RegistryError(f"{entity.name} has no field {shown!r}; {hint}", shown)
 
 
-def _fields(*fields: Field) -> dict[str, Field]:
-    return {field.name: field for field in fields}
-
-
-def _plain(name: str, limit: int = 255) -> Field:
-    return Field(name, values.text(limit), name)
-
-
-def _needed(name: str, read: Reader, column: str = "") -> Field:
-    return Field(name, read, column or name, may_be_empty=False)
-
-
-def _nullable(name: str, read: Reader, column: str = "") -> Field:
-    return Field(name, read, column or name, empty=None)
-
-
-def _secret(name: str, read: Reader) -> Field:
-    return Field(name, read, name, secret=True)
-
-
-_KEY_RULE = "keys are given out by the registry"
-_ENV = _needed("i_env", values.key, "env_id")
 _FUNDS = "it follows from balance and limit"
 _BALANCE = "use topup and charge, or opening_balance on add"
 _STATUS = "it follows from bill_status, blocked, dates and funds"
-_CONTACT = [_plain("firstname"), _plain("lastname"), _plain("email"), _plain("phone1", 64)]
+_PERSONAL = [
+    plain("companyname"),
+    plain("firstname"),
+    plain("lastname"),
+    plain("email"),
+    plain("phone1", 64),
+    plain("baddr1"),
+    plain("city", 64),
+    plain("state", 64),
+    plain("zip", 16),
+    plain("country", 2),
+]
+"""Of customers and accounts alike: their personal record."""
 _MONEY = [
-    _nullable("credit_limit", values.money),
+    nullable("credit_limit", values.money),
     Field("opening_balance", values.money, "balance", may_be_empty=False, add_only=True),
 ]
 
@@ -153,92 +121,109 @@ ENVIRONMENT = Entity(
     Environment,
     "i_env",
     {"name": "name"},
-    _fields(_needed("name", values.text(255))),
-    {"i_env": _KEY_RULE},
+    by_name(needed("name", values.text(255))),
+    {"i_env": KEY_RULE},
+    required=("name",),
 )
 CUSTOMER = Entity(
     "customer",
     Customer,
     "i_customer",
     {"name": "name"},
-    _fields(
-        _ENV,
-        _needed("name", values.text(255)),
-        _needed("bill_status", values.letter(CUSTOMER_LETTERS)),
-        _needed("blocked", values.letter(FLAG)),
-        _needed("limited", values.letter(FLAG)),
+    by_name(
+        ENV,
+        needed("name", values.text(255)),
+        needed("bill_status", values.letter(CUSTOMER_LETTERS)),
+        needed("blocked", values.letter(FLAG)),
+        needed("limited", values.letter(FLAG)),
         *_MONEY,
-        *_CONTACT,
+        *_PERSONAL,
+        SERVICE_FLAGS,
     ),
-    {"i_customer": _KEY_RULE, "balance": _BALANCE, "available_funds": _FUNDS, "status": _STATUS},
+    {"i_customer": KEY_RULE, "balance": _BALANCE, "available_funds": _FUNDS, "status": _STATUS},
+    required=("name",),
 )
 PRODUCT = Entity(
     "product",
     Product,
     "i_product",
     {"name": "name"},
-    _fields(_ENV, _needed("name", values.text(255)), _plain("description")),
-    {"i_product": _KEY_RULE},
+    by_name(ENV, needed("name", values.text(255)), plain("description"), *OF_PRODUCT),
+    {"i_product": KEY_RULE, "kind": "it follows from addon_priority"},
+    required=("name",),
 )
 SIM_CARD = Entity(
     "sim_card",
     SimCard,
     "i_sim_card",
     {"imsi": "imsi", "iccid": "iccid"},
-    _fields(
-        _ENV,
-        _needed("imsi", values.digits(6, 15)),
-        _nullable("iccid", values.digits(18, 22)),
-        _needed("status", values.choice(CARD_STATUSES)),
-        _nullable("i_customer", values.key, "customer_id"),
-        _needed("amf", values.hexadecimal(4)),
-        _plain("hlr_name"),
-        _secret("ki", values.hexadecimal(32)),
-        _secret("opc", values.hexadecimal(32)),
-        _secret("pin", values.digits(4, 8)),
-        _secret("puk1", values.digits(8, 8)),
-        _secret("puk2", values.digits(8, 8)),
-        _secret("activation_code", values.text(255)),
+    by_name(
+        ENV,
+        needed("imsi", values.digits(6, 15)),
+        nullable("iccid", values.digits(18, 22)),
+        needed("status", values.choice(CARD_STATUSES)),
+        nullable("i_customer", values.key, "customer_id"),
+        needed("amf", values.hexadecimal(4)),
+        plain("hlr_name"),
+        secret("ki", values.hexadecimal(32)),
+        secret("opc", values.hexadecimal(32)),
+        secret("pin", values.digits(4, 8)),
+        secret("puk1", values.digits(8, 8)),
+        secret("puk2", values.digits(8, 8)),
+        secret("activation_code", values.text(255)),
     ),
     {
-        "i_sim_card": _KEY_RULE,
+        "i_sim_card": KEY_RULE,
         "i_account": "give the card to an account with imsi=… there",
         "msisdn": "it is the id of the account that has the card",
     },
+    required=("imsi",),
 )
 ACCOUNT = Entity(
     "account",
     Account,
     "i_account",
     {"id": "visible_id", "imsi": "sim_card__imsi"},
-    _fields(
-        _ENV,
-        _needed("id", values.text(64), "visible_id"),
-        _needed("i_customer", values.key, "customer_id"),
-        _nullable("i_product", values.key, "product_id"),
-        _nullable("imsi", values.digits(6, 15)),
-        _needed("role", values.choice(ROLES)),
-        _needed("billing_model", values.numbered(MODELS)),
-        _needed("balance_control", values.choice(BALANCE_CONTROLS)),
-        _needed("bill_status", values.letter(ACCOUNT_LETTERS)),
-        _needed("blocked", values.letter(FLAG)),
+    by_name(
+        ENV,
+        needed("id", values.text(64), "visible_id"),
+        needed("i_customer", values.key, "customer_id"),
+        nullable("i_product", values.key, "product_id"),
+        nullable("imsi", values.digits(6, 15)),
+        nullable("i_master_account", values.key, "master_id"),
+        nullable("i_ip_device", values.key, "ip_device_id"),
+        needed("role", values.choice(ROLES)),
+        needed("billing_model", values.numbered(MODELS)),
+        needed("balance_control", values.choice(BALANCE_CONTROLS)),
+        needed("bill_status", values.letter(ACCOUNT_LETTERS)),
+        needed("blocked", values.letter(FLAG)),
         *_MONEY,
-        _nullable("activation_date", values.day),
-        _nullable("expiration_date", values.day),
-        _secret("password", values.text(128)),
-        _secret("h323_password", values.text(128)),
-        *_CONTACT,
-        _plain("zip", 16),
-        _plain("time_zone_name", 64),
+        nullable("activation_date", values.day),
+        nullable("expiration_date", values.day),
+        secret("password", values.text(128)),
+        secret("h323_password", values.text(128)),
+        *_PERSONAL,
+        plain("time_zone_name", 64),
+        *OF_ACCOUNT,
     ),
     {
-        "i_account": _KEY_RULE,
+        "i_account": KEY_RULE,
         "i_sim_card": "give the card's imsi",
         "balance": _BALANCE,
         "available_funds": _FUNDS,
         "status": _STATUS,
     },
+    required=("id", "i_customer"),
 )
 ENTITIES: Mapping[str, Entity] = {
-    entity.name: entity for entity in (CUSTOMER, ACCOUNT, PRODUCT, SIM_CARD, ENVIRONMENT)
+    entity.name: entity
+    for entity in (
+        CUSTOMER,
+        ACCOUNT,
+        PRODUCT,
+        SIM_CARD,
+        *SERVICE_ENTITIES,
+        *BELONGINGS,
+        ENVIRONMENT,
+    )
 }

@@ -15,7 +15,8 @@ from django.db import connection
 from django.db.models import Model
 
 from espf.errors import RegistryError, StorageError
-from espf.registry.fields import Entity, check_names, entity_of
+from espf.registry.entity import Entity
+from espf.registry.fields import check_names, entity_of
 from espf.registry.rows import BadRow, Row, read_rows
 from espf.registry.services import add_row, update_row
 from espf.registry.storage import one_change

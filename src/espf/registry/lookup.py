@@ -6,7 +6,8 @@ from django.db.models import Model, QuerySet
 
 from espf.errors import RegistryError
 from espf.registry import values
-from espf.registry.fields import Entity, read_value
+from espf.registry.entity import Entity
+from espf.registry.fields import read_value
 from espf.registry.records import RELATED
 
 MAX_PAGE = 1000
@@ -81,7 +82,8 @@ def _condition(entity: Entity, key: str | int) -> dict[str, object]:
 
 
 def _forms(entity: Entity) -> str:
-    return f"give its {entity.key}, or {' or '.join(f'{name}=…' for name in entity.natural)}"
+    others = " or ".join(f"{name}=…" for name in entity.natural)
+    return f"give its {entity.key}{others and f', or {others}'}"
 
 
 def _read(read: values.Reader, name: str, value: object, hint: str = "") -> object:

@@ -6,13 +6,49 @@ them: exact on PostgreSQL, and what SQLite's numbers tell apart. Columns marked 
 `SecretBox` ciphertext.
 """
 
-from decimal import Decimal
-from typing import Any
-
 from django.db import models
 from django.db.models import Q
 
-from espf.registry.values import MONEY_LIMIT, MONEY_PLACES
+from espf.registry.columns import encrypted as _encrypted
+from espf.registry.columns import environment as _environment
+from espf.registry.columns import flag as _flag
+from espf.registry.columns import money as _money
+from espf.registry.columns import money_fits as _money_fits
+from espf.registry.columns import one_of as _one_of
+from espf.registry.columns import text as _text
+from espf.registry.service_models import (
+    Accessibility,
+    AccessPolicy,
+    AccessPolicyAttribute,
+    AccessPolicyPhase,
+    AccountAddon,
+    CustomerSite,
+    Service,
+    ServiceAttribute,
+    ServiceFeature,
+    VdPlan,
+    flags_are_letters,
+    priorities_fit,
+)
+from espf.registry.service_models import service_flags as _service_flags
+
+__all__ = [
+    "AccessPolicy",
+    "AccessPolicyAttribute",
+    "AccessPolicyPhase",
+    "Accessibility",
+    "Account",
+    "AccountAddon",
+    "Customer",
+    "CustomerSite",
+    "Environment",
+    "Product",
+    "Service",
+    "ServiceAttribute",
+    "ServiceFeature",
+    "SimCard",
+    "VdPlan",
+]
 
 ACCOUNT_STATUSES = ("O", "S", "I", "C")
 CUSTOMER_STATUSES = ("O", "S", "C", "D", "E")
@@ -31,34 +67,6 @@ ROLES = (
 )
 
 
-def _one_of(table: str, column: str, values: tuple[Any, ...]) -> models.CheckConstraint:
-    return models.CheckConstraint(
-        condition=Q(**{f"{column}__in": list(values)}), name=f"{table}_{column}"
-    )
-
-
-def _money_fits(table: str, column: str) -> models.CheckConstraint:
-    # On SQLite text sorts above every number, on PostgreSQL NaN does: both are refused as well.
-    fits = Q(**{f"{column}__gt": -MONEY_LIMIT, f"{column}__lt": MONEY_LIMIT})
-    return models.CheckConstraint(condition=fits, name=f"{table}_{column}")
-
-
-def _money(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
-    return models.DecimalField(max_digits=15, decimal_places=MONEY_PLACES, **options)
-
-
-def _flag() -> "models.CharField[str, str]":
-    return models.CharField(max_length=1, db_default="N")
-
-
-def _text(length: int = 255) -> "models.CharField[str, str]":
-    return models.CharField(max_length=length, db_default="", blank=True)
-
-
-def _encrypted() -> "models.TextField[str, str]":
-    return models.TextField(db_default="", blank=True)
-
-
 class Environment(models.Model):
     """A tenant. Everything else belongs to one."""
 
@@ -71,17 +79,6 @@ class Environment(models.Model):
         db_table = "environments"
 
 
-def _environment() -> "models.ForeignKey[Environment, Environment]":
-    # No index of its own: the unique keys of each table begin with it.
-    return models.ForeignKey(
-        Environment,
-        models.PROTECT,
-        db_column="i_env",
-        db_default=1,  # type: ignore[arg-type]  # the stubs want an instance, Django a key
-        db_index=False,
-    )
-
-
 class Product(models.Model):
     """What an account is rated by."""
 
@@ -89,12 +86,22 @@ class Product(models.Model):
     env = _environment()
     name = models.CharField(max_length=255)
     description = _text()
+    addon_priority = models.SmallIntegerField(db_default=0)
+    vd_plan = models.ForeignKey(VdPlan, models.PROTECT, db_column="i_vd_plan", null=True)
+    access_policy = models.ForeignKey(
+        AccessPolicy, models.PROTECT, db_column="i_access_policy", null=True
+    )
+    service_flags = _service_flags()
 
     class Meta:
         """Names are unique in an environment."""
 
         db_table = "products"
-        constraints = (models.UniqueConstraint(fields=["env", "name"], name="products_name"),)
+        constraints = (
+            models.UniqueConstraint(fields=["env", "name"], name="products_name"),
+            priorities_fit("products"),
+            flags_are_letters("products"),
+        )
 
 
 class Customer(models.Model):
@@ -108,10 +115,17 @@ class Customer(models.Model):
     limited = _flag()
     balance = _money(db_default=0)
     credit_limit = _money(null=True)
+    companyname = _text()
     firstname = _text()
     lastname = _text()
     email = _text()
     phone1 = _text(64)
+    service_flags = _service_flags()
+    baddr1 = _text()
+    city = _text(64)
+    state = _text(64)
+    zip = _text(16)
+    country = _text(2)
 
     class Meta:
         """Names are unique in an environment."""
@@ -124,6 +138,7 @@ class Customer(models.Model):
             _one_of("customers", "limited", ("Y", "N")),
             _money_fits("customers", "balance"),
             _money_fits("customers", "credit_limit"),
+            flags_are_letters("customers"),
         )
 
 
@@ -168,6 +183,13 @@ class Account(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, db_column="i_customer")
     product = models.ForeignKey(Product, models.PROTECT, db_column="i_product", null=True)
     sim_card = models.OneToOneField(SimCard, models.PROTECT, db_column="i_sim_card", null=True)
+    # Neither has an index for all: few accounts are aliases or on a device.
+    master = models.ForeignKey(
+        "self", models.PROTECT, db_column="i_master_account", null=True, db_index=False
+    )
+    ip_device = models.ForeignKey(
+        "IpDevice", models.PROTECT, db_column="i_ip_device", null=True, db_index=False
+    )
     visible_id = models.CharField(max_length=64, db_column="id")
     role = models.CharField(max_length=14, db_default="universal")
     billing_model = models.SmallIntegerField(db_default=1)
@@ -178,19 +200,44 @@ class Account(models.Model):
     credit_limit = _money(null=True)
     activation_date = models.DateField(null=True)
     expiration_date = models.DateField(null=True)
+    companyname = _text()
     firstname = _text()
     lastname = _text()
     email = _text()
     phone1 = _text(64)
+    baddr1 = _text()
+    city = _text(64)
+    state = _text(64)
     zip = _text(16)
+    country = _text(2)
     time_zone_name = _text(64)
     password = _encrypted()
     h323_password = _encrypted()
+    customer_site = models.ForeignKey(
+        CustomerSite, models.PROTECT, db_column="i_customer_site", null=True
+    )
+    vd_plan = models.ForeignKey(VdPlan, models.PROTECT, db_column="i_vd_plan", null=True)
+    access_policy = models.ForeignKey(
+        AccessPolicy, models.PROTECT, db_column="i_access_policy", null=True
+    )
+    service_flags = _service_flags()
 
     class Meta:
         """The visible id is unique in an environment, a card belongs to one account."""
 
         db_table = "accounts"
+        indexes = (
+            models.Index(
+                fields=["master"],
+                condition=Q(master__isnull=False),
+                name="accounts_i_master_account",
+            ),
+            models.Index(
+                fields=["ip_device"],
+                condition=Q(ip_device__isnull=False),
+                name="accounts_i_ip_device",
+            ),
+        )
         constraints = (
             models.UniqueConstraint(fields=["env", "visible_id"], name="accounts_id"),
             models.CheckConstraint(condition=~Q(visible_id=""), name="accounts_id_given"),
@@ -201,4 +248,17 @@ class Account(models.Model):
             _one_of("accounts", "blocked", ("Y", "N")),
             _money_fits("accounts", "balance"),
             _money_fits("accounts", "credit_limit"),
+            flags_are_letters("accounts"),
         )
+
+
+from espf.registry.belongings import (  # noqa: E402, F401 - Django finds models here
+    CustomField,
+    CustomFieldValue,
+    Did,
+    FollowMe,
+    FollowMeNumber,
+    Invoice,
+    IpDevice,
+    IpDeviceProfile,
+)

@@ -1,12 +1,14 @@
 """Records as they are shown: JSON-able, under the API's names, without any secret."""
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
 
 from django.db.models import Model
 
 from espf.clock import Clock, SystemClock
+from espf.registry.belonging_records import belonging
 from espf.registry.models import Account, Customer, Environment, Product, SimCard
+from espf.registry.service_records import SERVICE_RELATED, service_record
+from espf.registry.shown import Shown, day, number
 from espf.subscribers.status import (
     AccountState,
     CustomerState,
@@ -16,10 +18,11 @@ from espf.subscribers.status import (
     customer_status,
 )
 
-Shown = str | int | float | bool | None
 RELATED: dict[str, tuple[str, ...]] = {
     "account": ("customer", "sim_card", "product"),
     "sim_card": ("account",),
+    "custom_field_value": ("custom_field",),
+    **SERVICE_RELATED,
 }
 """What is read together with each entity."""
 
@@ -39,10 +42,15 @@ def record(row: Model, clock: Clock | None = None) -> dict[str, Shown]:
                 "i_env": row.env_id,
                 "name": row.name,
                 "description": row.description,
+                "kind": "add-on" if row.addon_priority else "main",
+                "addon_priority": row.addon_priority,
+                "i_vd_plan": row.vd_plan_id,
+                "i_access_policy": row.access_policy_id,
+                "service_flags": row.service_flags,
             }
         case Environment():
             return {"i_env": row.pk, "name": row.name}
-    raise TypeError(f"no record of {type(row).__name__}")
+    return service_record(row) or belonging(row)
 
 
 def customer_state(row: Customer) -> CustomerState:
@@ -72,6 +80,12 @@ def _account(row: Account, today: date) -> dict[str, Shown]:
         "i_customer": row.customer_id,
         "i_product": row.product_id,
         "product_name": row.product.name if row.product else None,
+        "i_master_account": row.master_id,
+        "i_ip_device": row.ip_device_id,
+        "i_customer_site": row.customer_site_id,
+        "i_vd_plan": row.vd_plan_id,
+        "i_access_policy": row.access_policy_id,
+        "service_flags": row.service_flags,
         "id": row.visible_id,
         "role": row.role,
         "billing_model": row.billing_model,
@@ -79,18 +93,14 @@ def _account(row: Account, today: date) -> dict[str, Shown]:
         "bill_status": row.bill_status,
         "status": account_status(state, customer, today),
         "blocked": row.blocked,
-        "balance": _number(row.balance),
-        "credit_limit": _number(row.credit_limit),
-        "available_funds": _number(account_funds(state, customer)),
-        "activation_date": _day(row.activation_date),
-        "expiration_date": _day(row.expiration_date),
+        "balance": number(row.balance),
+        "credit_limit": number(row.credit_limit),
+        "available_funds": number(account_funds(state, customer)),
+        "activation_date": day(row.activation_date),
+        "expiration_date": day(row.expiration_date),
         "i_sim_card": row.sim_card_id,
         "imsi": row.sim_card.imsi if row.sim_card else None,
-        "firstname": row.firstname,
-        "lastname": row.lastname,
-        "email": row.email,
-        "phone1": row.phone1,
-        "zip": row.zip,
+        **_personal(row),
         "time_zone_name": row.time_zone_name,
         "has_password": bool(row.password),
         "has_h323_password": bool(row.h323_password),
@@ -107,13 +117,26 @@ def _customer(row: Customer) -> dict[str, Shown]:
         "status": customer_status(state),
         "blocked": row.blocked,
         "limited": row.limited,
-        "balance": _number(row.balance),
-        "credit_limit": _number(row.credit_limit),
-        "available_funds": _number(customer_funds(state)),
+        "service_flags": row.service_flags,
+        "balance": number(row.balance),
+        "credit_limit": number(row.credit_limit),
+        "available_funds": number(customer_funds(state)),
+        **_personal(row),
+    }
+
+
+def _personal(row: Account | Customer) -> dict[str, Shown]:
+    return {
+        "companyname": row.companyname,
         "firstname": row.firstname,
         "lastname": row.lastname,
         "email": row.email,
         "phone1": row.phone1,
+        "baddr1": row.baddr1,
+        "city": row.city,
+        "state": row.state,
+        "zip": row.zip,
+        "country": row.country,
     }
 
 
@@ -137,15 +160,6 @@ def _sim_card(row: SimCard) -> dict[str, Shown]:
         "has_puk2": bool(row.puk2),
         "has_activation_code": bool(row.activation_code),
     }
-
-
-def _number(amount: Decimal | None) -> float | None:
-    # 15 digits at most: a JSON number holds them exactly. `+ 0` turns -0 into 0.
-    return None if amount is None else float(amount) + 0.0
-
-
-def _day(value: date | None) -> str | None:
-    return None if value is None else value.isoformat()
 
 
 def _today(clock: Clock) -> date:

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from django.db.models import Model, ProtectedError
 
 from espf.errors import RegistryError, StorageError
-from espf.registry import checks
-from espf.registry.fields import Entity, entity_of, read_fields
+from espf.registry import belonging_checks, checks, service_checks
+from espf.registry.entity import Entity
+from espf.registry.fields import entity_of, read_fields
 from espf.registry.lookup import find, page
 from espf.registry.models import Account, Customer, SimCard
-from espf.registry.records import Shown, record
+from espf.registry.records import record
 from espf.registry.sealing import secret_box
+from espf.registry.shown import Shown
 from espf.registry.storage import one_change, reading
 from espf.registry.tables import table
 from espf.registry.values import Value
@@ -73,13 +75,16 @@ def list_(
 def add_row(kind: Entity, fields: Mapping[str, object]) -> int:
     """Store a new row inside the caller's transaction; returns its key."""
     values = read_fields(kind, fields, adding=True)
-    for field in kind.fields.values():
-        if field.column in _REQUIRED[kind.name] and field.column not in values:
-            raise RegistryError(f"{kind.name} needs {field.name}.", field.name)
+    for name in kind.required:
+        if kind.fields[name].column not in values:
+            raise RegistryError(f"{kind.name} needs {name}.", name)
     if kind.model is Account:
         checks.new_account(values)
     elif kind.model is SimCard:
         checks.card(None, values)
+    else:
+        belonging_checks.new(kind.model, values)
+        service_checks.new(kind.model, values)
     _seal(kind, values)
     return table(kind.model).insert(values)
 
@@ -94,23 +99,13 @@ def update_row(kind: Entity, row: Model, fields: Mapping[str, object]) -> None:
             checks.changed_customer(row, values)
         case SimCard():
             checks.card(row, values)
-        case _ if values.get("env_id", getattr(row, "env_id", None)) != getattr(
-            row, "env_id", None
-        ):
-            raise RegistryError("i_env is fixed when the record is made.", "i_env")
+        case _:
+            belonging_checks.changed(row, values)
+            service_checks.changed(row, values)
     changed = {name: value for name, value in values.items() if _differs(kind, row, name, value)}
     _seal(kind, changed)
     if changed:
         table(kind.model).update(row.pk, changed)
-
-
-_REQUIRED = {
-    "environment": {"name"},
-    "customer": {"name"},
-    "product": {"name"},
-    "account": {"visible_id", "customer_id"},
-    "sim_card": {"imsi"},
-}
 
 
 def _secrets(kind: Entity) -> set[str]:

@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 Value = str | int | Decimal | date | None
@@ -22,7 +22,9 @@ _NO_NUMBER = -(2**63)
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _MONEY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}( \d{2}:\d{2}(:\d{2})?)?", re.ASCII)
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+_MAC_SIGNS = re.compile(r"[:.-]")
 
 
 def plain(value: object) -> str:
@@ -66,6 +68,18 @@ def key(value: object) -> int:
     return found
 
 
+def between(least: int, most: int) -> Reader:
+    """A whole number in this range."""
+
+    def read(value: object) -> int:
+        found = integer(value)
+        if not least <= found <= most:
+            raise ValueError(f"must be from {least} to {most}")
+        return found
+
+    return read
+
+
 def money(value: object) -> Decimal:
     """An amount with at most 5 decimals and 10 digits before them."""
     if isinstance(value, float):
@@ -94,6 +108,32 @@ def day(value: object) -> date:
     except ValueError:
         pass
     raise ValueError("must be a date, YYYY-MM-DD")
+
+
+def moment(value: object) -> str:
+    """A moment in UTC, `YYYY-MM-DD`, with ` HH:MM:SS` or without; stored with it."""
+    found = plain(value).replace("T", " ")
+    try:
+        if _MOMENT.fullmatch(found):
+            return datetime.fromisoformat(found).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        pass
+    raise ValueError("must be a moment in UTC, YYYY-MM-DD HH:MM:SS")
+
+
+def flags(limit: int) -> Reader:
+    """Letters Y, N and ^, one for each service feature; those at the end that say nothing go."""
+
+    def read(value: object) -> str:
+        found = plain(value).upper().rstrip("^")
+        if set(found) - set("YN^") or len(found) > limit:
+            raise ValueError(
+                f"must be at most {limit} letters, one for each service feature in the order of "
+                "their keys: Y on, N off, ^ as the next owner has it"
+            )
+        return found
+
+    return read
 
 
 def choice(values: Sequence[str]) -> Reader:
@@ -164,6 +204,14 @@ def hexadecimal(length: int) -> Reader:
         return found.upper()
 
     return read
+
+
+def mac(value: object) -> str:
+    """A MAC address, stored as 12 hexadecimal digits in upper case."""
+    found = _MAC_SIGNS.sub("", plain(value))
+    if len(found) != 12 or not _HEX.fullmatch(found):
+        raise ValueError("must be a MAC address, 12 hexadecimal digits")
+    return found.upper()
 
 
 def _refuse_controls(found: str) -> None:

@@ -1,10 +1,12 @@
 """The statements of this package, and their parameters: the same on both engines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from espf.eventlog.statements import read_files
+from espf.clock import Clock, utc_text
+from espf.database_url import EngineName
+from espf.eventlog.statements import lists_adapted, read_files
 from espf.subscribers.steps import ResyncMark
 
 _WHOLE = ("of_account", "of_imsi", "of_id", "of_page", "of_page_of_product")
@@ -20,9 +22,15 @@ class Question(NamedTuple):
 @cache
 def as_written() -> dict[str, str]:
     """All statements by name, with `:name` for parameters."""
-    parts = read_files("espf.subscribers", ["shared", "steps"])
+    parts = read_files("espf.subscribers", ["shared", "services", "steps"])
     start = parts.pop("subscriber")
     return {name: f"{start}\n{text}" if name in _WHOLE else text for name, text in parts.items()}
+
+
+@cache
+def in_words_of(dialect: EngineName, name: str) -> str:
+    """A statement with its lists as the engine takes them; parameters stay `:name`."""
+    return lists_adapted(as_written()[name], dialect)
 
 
 # ---- subscribers ----
@@ -41,6 +49,11 @@ def count(i_product: int | None) -> Question:
     if i_product is None:
         return Question("count_all", {})
     return Question("count_of_product", {"i_product": i_product})
+
+
+def services_of(keys: Sequence[int], clock: Clock) -> Question:
+    """What `services` asks: as it holds now."""
+    return Question("services", {"keys": list(keys), "now": utc_text(clock.now_us())})
 
 
 # ---- steps ----

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from espf.subscribers.secret import NO_SECRET, Secret
+from espf.subscribers.services import NO_SERVICES, Services
 
 MAX_MSISDN_DIGITS = 15
 """E.164."""
@@ -53,6 +54,8 @@ class Subscriber:
     barred: frozenset[str] = frozenset()
     """Every reason for which service must be off, under the names of the effective statuses:
     `blocked`, `customer_suspended`, `zero_balance`, `closed`, …; empty: it may have service."""
+    services: Services = NO_SERVICES
+    """Features, access policy, discount plan and add-ons, as they hold for the account."""
 
     @property
     def msisdn(self) -> str | None:

@@ -1,8 +1,10 @@
 """Port: where handlers read subscribers. SQLite and PostgreSQL implement it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from espf.subscribers.model import Subscriber
+from espf.subscribers.services import Services
 
 
 class SubscriberSource(Protocol):
@@ -31,6 +33,9 @@ class SubscriberSource(Protocol):
 
         An empty list is the end.
         """
+
+    async def services(self, accounts: Sequence[int]) -> dict[int, Services]:
+        """What these accounts are given, as it holds now; those that are given nothing left out."""
 
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are, for showing progress."""

@@ -1,12 +1,15 @@
 """SubscriberSource on PostgreSQL: a connection of its own, which opens when first used."""
 
+from collections.abc import Sequence
+
 from espf.clock import Clock
 from espf.database_url import PostgresUrl
 from espf.subscribers import asking
 from espf.subscribers.asking import Question
 from espf.subscribers.model import Subscriber
 from espf.subscribers.postgres_connection import Connection
-from espf.subscribers.reading import Decrypt, subscriber
+from espf.subscribers.reading import Decrypt, key_of, subscriber
+from espf.subscribers.services import Services, services
 
 
 class PostgresSubscribers:
@@ -41,6 +44,12 @@ class PostgresSubscribers:
         """The next subscribers in the order of their keys."""
         return await self._subscribers(asking.page(after, limit, i_product))
 
+    async def services(self, accounts: Sequence[int]) -> dict[int, Services]:
+        """What these accounts are given."""
+        if not accounts:
+            return {}
+        return services(await self._connection.rows(asking.services_of(accounts, self._clock)))
+
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are."""
         return int((await self._connection.rows(asking.count(i_product)))[0][0])
@@ -51,4 +60,5 @@ class PostgresSubscribers:
 
     async def _subscribers(self, asked: Question) -> list[Subscriber]:
         rows = await self._connection.rows(asked)
-        return [subscriber(row, self._decrypt, self._clock) for row in rows]
+        given = await self.services([key_of(row) for row in rows])
+        return [subscriber(row, given, self._decrypt, self._clock) for row in rows]

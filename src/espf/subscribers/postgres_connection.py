@@ -11,7 +11,7 @@ from espf.errors import StorageError
 from espf.eventlog.postgres.connection import storage_error
 from espf.eventlog.postgres.link import Link
 from espf.eventlog.postgres.statement import Statement, numbered
-from espf.subscribers.asking import Question, as_written
+from espf.subscribers.asking import Question, in_words_of
 
 
 class Connection:
@@ -47,4 +47,4 @@ class Connection:
 
 @cache
 def _statement(name: str) -> Statement:
-    return numbered(f"subscribers_{name}", as_written()[name])
+    return numbered(f"subscribers_{name}", in_words_of("postgres", name))

@@ -1,6 +1,6 @@
 """Subscribers from their rows: the same on both engines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from espf.clock import Clock
 from espf.errors import StorageError
 from espf.subscribers.model import SimCard, Subscriber
 from espf.subscribers.secret import Secret
+from espf.subscribers.services import NO_SERVICES, Services
 from espf.subscribers.status import AccountState, CustomerState, reasons
 
 Decrypt = Callable[[str], str]
@@ -53,8 +54,18 @@ class _Row(NamedTuple):
     customer_limit: str | None
 
 
-def subscriber(columns: Sequence[Any], decrypt: Decrypt, clock: Clock) -> Subscriber:
-    """The subscriber of a row. Raises StorageError for a row that no rule can read."""
+def key_of(columns: Sequence[Any]) -> int:
+    """The account of a row."""
+    return _Row._make(columns).i_account
+
+
+def subscriber(
+    columns: Sequence[Any], given: Mapping[int, Services], decrypt: Decrypt, clock: Clock
+) -> Subscriber:
+    """The subscriber of a row, with what the accounts are given.
+
+    Raises StorageError for a row that no rule can read.
+    """
     row = _Row._make(columns)
     try:
         held = _reasons(row, clock)
@@ -79,6 +90,7 @@ def subscriber(columns: Sequence[Any], decrypt: Decrypt, clock: Clock) -> Subscr
         service_password=Secret.sealed(row.h323_password, decrypt),
         closed="closed" in held,
         barred=frozenset(held),
+        services=given.get(row.i_account, NO_SERVICES),
     )
 
 

@@ -1,14 +1,18 @@
 """SubscriberSource on an SQLite file: a connection of its own, read on the loop."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from espf.clock import Clock
 from espf.eventlog.sqlite.connection import connect, translated
 from espf.subscribers import asking
 from espf.subscribers.asking import Question
 from espf.subscribers.model import Subscriber
-from espf.subscribers.reading import Decrypt, subscriber
+from espf.subscribers.reading import Decrypt, key_of, subscriber
+from espf.subscribers.services import Services, services
 
 
 class SqliteSubscribers:
@@ -44,6 +48,10 @@ class SqliteSubscribers:
         """The next subscribers in the order of their keys."""
         return self._subscribers(asking.page(after, limit, i_product))
 
+    async def services(self, accounts: Sequence[int]) -> dict[int, Services]:
+        """What these accounts are given."""
+        return self._services(accounts)
+
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are."""
         return int(self._rows(asking.count(i_product))[0][0])
@@ -53,8 +61,18 @@ class SqliteSubscribers:
         self._connection.close()
 
     def _subscribers(self, asked: Question) -> list[Subscriber]:
-        return [subscriber(row, self._decrypt, self._clock) for row in self._rows(asked)]
+        rows = self._rows(asked)
+        given = self._services([key_of(row) for row in rows])
+        return [subscriber(row, given, self._decrypt, self._clock) for row in rows]
+
+    def _services(self, accounts: Sequence[int]) -> dict[int, Services]:
+        return services(self._rows(asking.services_of(accounts, self._clock))) if accounts else {}
 
     def _rows(self, asked: Question) -> list[tuple[Any, ...]]:
         with translated(self._path):
-            return self._connection.execute(asking.as_written()[asked.name], asked.bound).fetchall()
+            text = asking.in_words_of("sqlite", asked.name)
+            bound = {
+                name: orjson.dumps(value).decode() if isinstance(value, list) else value
+                for name, value in asked.bound.items()
+            }
+            return self._connection.execute(text, bound).fetchall()
