@@ -56,6 +56,39 @@ def lines(hss: PyHss) -> dict[str, tuple[Any, ...]]:
     return {row["imsi"]: (row["msisdn"], row["enabled"]) for row in hss.rows("subscriber")}
 
 
+def standing(installed: Installation, i_account: int) -> list[tuple[str, str, str]]:
+    shown = installed.record("registry", "show", "account", str(i_account))["provisioning"]
+    return [(one["group"], one["status"], one["message"]) for one in shown]
+
+
+def test_the_account_shows_how_it_is_provisioned(installed: Installation, hss: PyHss):
+    with installed.running("instance"):
+        add_subscribers(installed, 2)
+        until(lambda: standing(installed, 1) == [("HSS", "OK", "")], "provisioned")
+        hss.trouble["PATCH subscriber"] = [(429, b"")] * 3
+        installed.ok("registry", "update", "account", "1", "blocked=Y")
+        busy = "PyHSS answered PATCH /subscriber/1 with HTTP 429"
+        until(lambda: standing(installed, 1) == [("HSS", "RETRY", busy)], "being tried again")
+        until(lambda: standing(installed, 1) == [("HSS", "OK", "")], "provisioned at last")
+        installed.ok("registry", "update", "account", "1", "id=ann")
+        until(lambda: standing(installed, 1)[0][1] == "FAILED", "a number that is none")
+        assert "is no number, so it has no MSISDN" in standing(installed, 1)[0][2]
+        installed.ok(
+            "registry", "status", "id=49000002", "IPTV", "IN_PROGRESS", "--message", "soon"
+        )
+        until(
+            lambda: standing(installed, 2) == [("HSS", "OK", ""), ("IPTV", "IN_PROGRESS", "soon")],
+            "two groups",
+        )
+    shown = installed.ok("registry", "show", "account", "2")
+    assert "IPTV" in shown
+    assert "IN_PROGRESS" in shown
+
+    installed.ok("registry", "update", "account", "1", "id=4977")
+    assert "1 mended" in installed.ok("handlers", "resync", "hss", "--all", "--rate", "1000")
+    assert standing(installed, 1) == [("HSS", "OK", "")]
+
+
 def test_subscribers_live_on_the_hss_as_in_the_registry(installed: Installation, hss: PyHss):
     with installed.running("instance"):
         add_subscribers(installed, 2)

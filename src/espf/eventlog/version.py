@@ -2,7 +2,7 @@
 
 from espf.errors import StorageError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 6
 
 
 def check_version(found: int | None, place: str) -> None:

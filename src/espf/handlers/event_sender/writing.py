@@ -14,7 +14,7 @@ import orjson
 from espf.clock import Clock
 from espf.errors import HandlerError
 from espf.events.model import Event
-from espf.handlers.contract.events import account_in
+from espf.events.payload import account_in
 from espf.handlers.event_sender.settings import EventSenderSettings
 from espf.handlers.port import Attempt, HandlerContext, Skipped
 from espf.subscribers.details import Parts, Whose

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from espf.delivery.model import Target
 from espf.events.patterns import matches, split_patterns
 from espf.handlers.contract import option_checks
+from espf.handlers.contract.settings import StateSettings
 from espf.handlers.marks import Kind
 from espf.handlers.pyhss.profile import MAX_RATE, Profile, allowed, of_product, parse_products
-from espf.handlers.settings import HandlerSettings
 
 _OF_ALL = ("default_apn", "apn_list_text", "ambr_downlink", "ambr_uplink")
 """Fields that make the profile of every product; each is read before what depends on it."""
@@ -33,7 +33,7 @@ def _default(default_apn: int, apn_list_text: str, downlink: int, uplink: int) -
     return Profile(default_apn, apn_list_text or str(default_apn), downlink, uplink)
 
 
-class PyhssSettings(HandlerSettings):
+class PyhssSettings(StateSettings):
     """Options of a PyHSS. The names in quotes are the ones that operators write."""
 
     url_text: Annotated[str, Kind("http(s) URL"), AfterValidator(option_checks.url)] = Field(

@@ -6,8 +6,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from espf.delivery.model import Target
 from espf.handlers.contract import option_checks
+from espf.handlers.contract.settings import StateSettings
 from espf.handlers.marks import Kind
-from espf.handlers.settings import HandlerSettings
 from espf.handlers.yate_hss import checks
 from espf.handlers.yate_hss.template import DEFAULT_TEMPLATE
 
@@ -15,7 +15,7 @@ MAX_CONCURRENCY = 3
 """The server lets three requests through at a time."""
 
 
-class YateHssSettings(HandlerSettings):
+class YateHssSettings(StateSettings):
     """Options of a YateHSS. The names in quotes are the ones that operators write."""
 
     concurrency: int = Field(
