@@ -1,4 +1,7 @@
-"""Rules that hold for every test: a clean environment, and nothing skipped in CI."""
+"""Rules that hold for every test: a clean environment, and nothing skipped in CI.
+
+The one exception is marked `outside(VARIABLE)`: it needs a system whose address is in VARIABLE.
+"""
 
 import os
 from collections.abc import Generator
@@ -22,6 +25,18 @@ def no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch, home: str) -> No
     monkeypatch.setenv("XDG_CONFIG_HOME", home)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test against a system that nobody can install here runs where its address is given."""
+    missing = _not_given(item)
+    if missing:
+        pytest.skip(f"{missing} does not name such a system")
+
+
+def _not_given(item: pytest.Item) -> str | None:
+    names = [str(mark.args[0]) for mark in item.iter_markers("outside")]
+    return next((name for name in names if not os.environ.get(name)), None)
+
+
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     """At home a missing PostgreSQL or nginx skips; in CI it would hide what was never tested."""
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
@@ -31,10 +46,13 @@ def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that skips in CI."""
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that skips in CI, unless it is marked to need what CI cannot have."""
     report = yield
-    _fail_if_skipped(report)
+    if _not_given(item) is None:
+        _fail_if_skipped(report)
     return report
 
 

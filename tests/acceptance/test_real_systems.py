@@ -76,6 +76,11 @@ def test_an_accounts_life_is_followed_by_hlr_and_radius(tmp_path, hlr, radius):
         lets_in("300", False)
         update(f"imsi={OTHER}")
         has(OTHER, "301", 1)
+        shown = espf.record("registry", "show", "account", "1")["provisioning"]
+        assert [(one["group"], one["status"]) for one in shown] == [
+            ("HSS", "OK"),
+            ("Netaccess", "OK"),
+        ]
         update("bill_status=C")
         until(lambda: hlr.rows() == {}, "nobody at the HLR")
         lets_in("301", False)

@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from espf.clock import SystemClock
 from espf.handlers.contract.handler import ContractHandler
-from espf.handlers.options import read_options
 from espf.handlers.port import (
     Attempt,
     Delivered,
-    HandlerContext,
     Iteration,
     Outcome,
     Rejected,
@@ -21,11 +18,8 @@ from espf.handlers.port import (
     Skipped,
     Unknown,
 )
-from espf.handlers.types import handler_type
-from espf.subscribers.engines import open_steps, open_subscribers
-from espf.subscribers.steps import StepMemory
 from registry_rig import Rig, registry
-from subscriber_rig import KI, captured, decrypt, equip, event
+from subscriber_rig import KI, captured, equip, event, starting
 from yate_server import SECRET, Yate, yate
 
 ONE, TWO, THREE = "001010000000001", "001010000000002", "001010000000003"
@@ -39,10 +33,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     with registry(tmp_path) as made:
         equip(made)
         made.sql("UPDATE sim_cards SET opc = ?, iccid = '898' || imsi", f"sealed:{OPC}")
-        made.sql(
-            "INSERT INTO handler (name, type, options, subscriptions, created_us, updated_us)"
-            " VALUES ('hss', 'YateHSS', '{}', '[]', 0, 0)"
-        )
         made.events()
         yield made
 
@@ -56,32 +46,9 @@ async def hss() -> AsyncIterator[Yate]:
 @pytest.fixture
 async def start(rig: Rig, hss: Yate) -> AsyncIterator[START]:
     """Start handlers on the HSS with these options."""
-    source = open_subscribers(rig.url, SystemClock(), decrypt)
-    steps = open_steps(rig.url)
-    started: list[ContractHandler[Any]] = []
-
-    def starting(**options: object) -> ContractHandler[Any]:
-        kind = handler_type("YateHSS")
-        given = {"URL": hss.url, "APISecret": SECRET, "RequestTimeout": 2} | options
-        settings = read_options(
-            kind.settings, {f"YateHSS.{name}": value for name, value in given.items()}, kind.name
-        )
-        context = HandlerContext(
-            "hss",
-            SystemClock(),
-            subscribers=source,
-            memory=StepMemory(steps, 1, lambda: b"key of the installation"),
-        )
-        made = kind.start(settings, frozenset(["all"]), context)
-        assert isinstance(made, ContractHandler)
-        started.append(made)
-        return made
-
-    yield starting
-    for handler in started:
-        await handler.close()
-    await source.close()
-    await steps.close()
+    needed = {"URL": hss.url, "APISecret": SECRET, "RequestTimeout": 2}
+    async with starting(rig, "YateHSS", needed) as made:
+        yield made
 
 
 @pytest.fixture

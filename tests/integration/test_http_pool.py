@@ -499,3 +499,28 @@ def test_a_request_has_left_before_the_next_is_allowed(run) -> None:
         assert seen == [0, 1]
 
     run(play())
+
+
+def test_another_method_and_path_go_to_the_same_host_over_the_same_connection(run, hostile) -> None:
+    async def play() -> None:
+        async with hostile([[[OK]]]) as server, Client(server.url) as client:
+            await client.post()
+            answer = await client.http.request("DELETE", "/row/7?x=1", b"X-Try: 1\r\n", b"", LONG_S)
+            assert answer == (200, b"ok", False, None)
+            assert server.connections == 1
+            assert server.requests[1] == (
+                b"DELETE /row/7?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                b"X-Try: 1\r\nContent-Length: 0\r\n\r\n" % server.port
+            )
+
+    run(play())
+
+
+@pytest.mark.parametrize("path", ["row", "", "/a b", "/a\r\nX: 1", "/é"])
+def test_a_path_that_would_break_the_request_line_is_refused(run, path) -> None:
+    async def play() -> None:
+        async with Client("http://127.0.0.1:1/") as client:
+            with pytest.raises(ValueError, match="begins with /"):
+                await client.http.request("GET", path, b"", b"", LONG_S)
+
+    run(play())

@@ -99,6 +99,8 @@ def test_each_migration_of_ours_has_its_schema_version():
         3: {"espf_schema 0003_provisioning"},
         4: {"espf_registry 0004_services", "espf_schema 0004_services"},
         5: {"espf_registry 0005_belongings", "espf_schema 0005_belongings"},
+        6: {"espf_schema 0006_groups"},
+        7: {"espf_schema 0007_dispatch"},
     }
     disk = MigrationLoader(None).disk_migrations
     ours = {f"{app} {name}" for app, name in disk if app.startswith("espf_")}

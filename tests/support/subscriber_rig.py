@@ -5,8 +5,8 @@ Import it as `subscriber_rig`.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,11 +21,14 @@ from espf.handlers.contract.handler import ContractHandler
 from espf.handlers.contract.step import Answer, Step
 from espf.handlers.contract.system import ExternalSystem
 from espf.handlers.contract.types import HSS_TYPES
+from espf.handlers.options import read_options
 from espf.handlers.port import HandlerContext
-from espf.subscribers.engines import open_subscribers
+from espf.handlers.types import handler_type
+from espf.subscribers.engines import open_steps, open_subscribers
 from espf.subscribers.model import Subscriber
 from espf.subscribers.port import SubscriberSource
 from espf.subscribers.secret import Secret
+from espf.subscribers.steps import StepMemory
 from registry_rig import POPULATION, Rig, registry
 
 SEALED = "sealed:"
@@ -240,3 +243,47 @@ def captured(rig: Rig) -> list[Event]:
 def started(hss: ExternalSystem[Any], source: SubscriberSource) -> ContractHandler[Any]:
     """A running handler of the contract."""
     return ContractHandler(hss, HSS_TYPES, HandlerContext("hss", SystemClock(), subscribers=source))
+
+
+@asynccontextmanager
+async def starting(
+    rig: Rig, type_name: str, needed: Mapping[str, object]
+) -> AsyncIterator[Callable[..., ContractHandler[Any]]]:
+    """Start handlers of a type on a registry, with these options and others; they remember steps.
+
+    The handler row 1, which the steps belong to, is made here.
+    """
+    rig.sql(
+        "INSERT INTO handler (name, type, options, subscriptions, created_us, updated_us)"
+        " VALUES ('hss', ?, '{}', '[]', 0, 0)",
+        type_name,
+    )
+    source, steps = open_subscribers(rig.url, SystemClock(), decrypt), open_steps(rig.url)
+    started: list[ContractHandler[Any]] = []
+
+    def start(**options: object) -> ContractHandler[Any]:
+        kind = handler_type(type_name)
+        given = dict(needed) | options
+        settings = read_options(
+            kind.settings,
+            {f"{type_name}.{name}": value for name, value in given.items()},
+            kind.name,
+        )
+        context = HandlerContext(
+            "hss",
+            SystemClock(),
+            subscribers=source,
+            memory=StepMemory(steps, 1, lambda: b"key of the installation"),
+        )
+        made = kind.start(settings, frozenset(["all"]), context)
+        assert isinstance(made, ContractHandler)
+        started.append(made)
+        return made
+
+    try:
+        yield start
+    finally:
+        for handler in started:
+            await handler.close()
+        await source.close()
+        await steps.close()

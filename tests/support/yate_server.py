@@ -6,11 +6,12 @@ may go wrong. Import it as `yate_server`.
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from http_far_side import Asked, HttpFarSide, Said, serving, serving_beside
 
 SECRET = "hss-api-secret"
 MOST_AT_ONCE = 3
@@ -30,7 +31,7 @@ class Sim:
 
 
 @dataclass
-class Yate:
+class Yate(HttpFarSide):
     """The HSS: what it has, what it was asked, what goes wrong."""
 
     sims: dict[str, Sim] = field(default_factory=dict)
@@ -72,39 +73,17 @@ class Yate:
 
     # ---- HTTP ----
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await self._one(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        assert head[0].startswith("POST /api.php ")
-        pairs = (line.split(": ", 1) for line in head[1:] if line)
-        headers = {name.lower(): value for name, value in pairs}
-        body = json.loads(await reader.readexactly(int(headers["content-length"])))
-        self.headers.append(headers)
+    async def answer(self, asked: Asked) -> Said:
+        assert (asked.method, asked.path) == ("POST", "/api.php")
+        self.headers.append(asked.headers)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            answer = await self._answer(headers, body)
+            return await self._answer(asked.headers, json.loads(asked.body))
         finally:
             self.at_once -= 1
-        if answer is None:
-            writer.write(b"HTTP/1.1 200")
-            await writer.drain()
-            return False
-        status, content = answer
-        text = content if isinstance(content, bytes) else json.dumps(content).encode()
-        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
-        await writer.drain()
-        return True
 
-    async def _answer(self, headers: dict[str, str], body: Body) -> tuple[int, bytes | Body] | None:
+    async def _answer(self, headers: dict[str, str], body: Body) -> Said:
         name, params = body["request"], body["params"]
         self.nodes.add(body["node"])
         self.asked.append((name, params))
@@ -188,46 +167,11 @@ class Yate:
         return {"code": 0, "imsi": imsi, "vlr": "491700000001"}
 
 
-@asynccontextmanager
-async def yate() -> AsyncIterator[Yate]:
+def yate() -> AbstractAsyncContextManager[Yate]:
     """An HSS on a free port."""
-    made = Yate()
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        await made.serve(reader, writer)
-        tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
+    return serving(Yate())
 
 
-@contextmanager
-def yate_beside() -> Iterator[Yate]:
+def yate_beside() -> AbstractContextManager[Yate]:
     """An HSS in a thread of its own, for tests that run commands."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    stack = AsyncExitStack()
-
-    def run(work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
-
-    try:
-        yield run(stack.enter_async_context(yate()))
-    finally:
-        run(stack.aclose())
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+    return serving_beside(Yate())

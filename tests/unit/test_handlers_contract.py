@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from espf.errors import ConfigError, StorageError
 from espf.events.catalogue import Catalogue
+from espf.events.payload import account_in
 from espf.handlers.contract.checks import (
     checked_amf,
     checked_imsi,
     checked_key,
     checked_msisdn,
 )
-from espf.handlers.contract.events import account_in, named_in
+from espf.handlers.contract.events import named_in
 from espf.handlers.contract.failures import SubscriberError
 from espf.handlers.contract.locks import Locks
 from espf.handlers.contract.masking import SubscriberMask

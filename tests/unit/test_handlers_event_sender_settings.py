@@ -37,6 +37,7 @@ ADDED = {
     "EventSender.TemporaryCodes": "",
     "EventSender.SignatureAuth.Profile": "date-value",
     "EventSender.BodyStyle": "espf",
+    "EventSender.BodyTemplate": "",
     "EventSender.Window": 256,
     "EventSender.AllowedNetworks": "",
     "EventSender.TLS.CAFile": "",

@@ -83,6 +83,7 @@ def _of_use(config: "Config") -> "Iterator[Finding]":
     yield check_use(config)
     with open_operations(config) as operations:
         health = operations.health()
+        groups = frozenset(group.name for group in operations.groups())
         needed = any(one.handler.enabled for one in health)
         if isinstance(config.database, SqliteUrl):
             from espf.cli.diagnosis.sqlite import check_engine
@@ -94,4 +95,4 @@ def _of_use(config: "Config") -> "Iterator[Finding]":
             vitals = operations.vitals()
             yield from check_vitals(vitals)
             yield from check_instances(vitals, operations.vitals, config.lease_s, needed=needed)
-    yield from check_handlers(config, health, SystemClock().now_us())
+    yield from check_handlers(config, health, groups, SystemClock().now_us())

@@ -19,6 +19,7 @@ from espf.cli.demo import demo
 from espf.cli.doctor import doctor
 from espf.cli.emit import emit
 from espf.cli.events import events_app
+from espf.cli.groups import groups_app
 from espf.cli.handlers import handlers_app
 from espf.cli.migrate import first_start, migrate
 from espf.cli.output import warn
@@ -77,6 +78,7 @@ events_app.command()(emit)
 app.add_typer(events_app, name="events")
 app.add_typer(retention_app, name="retention")
 app.add_typer(registry_app, name="registry")
+app.add_typer(groups_app, name="groups")
 app.add_typer(user_app, name="user")
 app.command()(receiver)
 app.command()(doctor)

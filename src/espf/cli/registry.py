@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from espf.cli.output import fields, print_json, say, table
+from espf.cli.output import fields, print_json, say, table, when
 from espf.cli.pairs import pairs
 
 if TYPE_CHECKING:
@@ -115,11 +115,66 @@ def update(entity: Entity, key: Key, values: Fields = None, *, as_json: AsJson =
 
 @registry_app.command()
 def show(entity: Entity, key: Key, *, as_json: AsJson = False) -> None:
-    """Show one record."""
+    """Show one record; of an account also how it is provisioned, by service group."""
     _open()
     from espf.registry import services
 
-    _print(services.show(entity, key), as_json)
+    record = services.show(entity, key)
+    if entity != "account":
+        _print(record, as_json)
+        return
+    statuses = _statuses(record)
+    if as_json:
+        print_json({**record, "provisioning": statuses})
+        return
+    fields(record)
+    if statuses:
+        say()
+        heads = ("group", "status", "set", "message")
+        table(heads, [[one[head] for head in heads] for one in statuses])
+
+
+def _statuses(account: Mapping[str, object]) -> list[dict[str, object]]:
+    from espf.app import open_operations
+    from espf.config import load_config
+
+    i_account = account["i_account"]
+    assert isinstance(i_account, int)
+    with open_operations(load_config()) as operations:
+        found = operations.statuses(i_account)
+    return [
+        {
+            "i_group": one.i_group,
+            "group": one.group,
+            "status": one.status,
+            "message": one.message,
+            "set": when(one.set_us),
+        }
+        for one in found
+    ]
+
+
+@registry_app.command()
+def status(
+    key: Annotated[str, typer.Argument(help="An account's i_account, or id=….")],
+    group: Annotated[str, typer.Argument(help="Name or number of a service group.")],
+    value: Annotated[
+        str, typer.Argument(metavar="STATUS", help="OK, IN_PROGRESS, RETRY or FAILED.")
+    ],
+    *,
+    message: Annotated[str, typer.Option(help="At most 4000 characters.")] = "",
+) -> None:
+    """Set an account's provisioning status; results of events until now do not replace it."""
+    _open()
+    from espf.app import open_operations
+    from espf.config import load_config
+    from espf.registry import services
+
+    i_account = services.show("account", key)["i_account"]
+    assert isinstance(i_account, int)
+    with open_operations(load_config()) as operations:
+        operations.set_status(i_account, group, value, message)
+    say(f"Account {i_account}: {value} in {group}.")
 
 
 @registry_app.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espf.cli.output import plain, say, warn
+from espf.cli.standing import Standing
 from espf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,23 +46,24 @@ def resync(
     if [account is not None, product is not None, everyone].count(True) != 1:
         raise typer.BadParameter("give one of --account ID, --product ID and --all")
     config = load_config()
+    failed = False
     with open_operations(config) as operations:
         require_handler(operations, name)
         row = next(one for one in operations.handlers() if one.name == name)
-    failed = False
 
-    async def work(stop: asyncio.Event) -> None:
-        nonlocal failed
-        async with open_provisioning(config, row) as opened:
-            run = _Run(opened, rate, stop)
-            if dry_run:
-                failed = await run.preview(await run.chosen(account, product))
-            elif account is not None:
-                failed = await run.some(await run.chosen(account, product))
-            else:
-                failed = await run.scope(product, anew=anew)
+        async def work(stop: asyncio.Event) -> None:
+            nonlocal failed
+            async with open_provisioning(config, row) as opened:
+                standing = Standing(operations, opened.settings.status_group)
+                run = _Run(opened, rate, stop, standing)
+                if dry_run:
+                    failed = await run.preview(await run.chosen(account, product))
+                elif account is not None:
+                    failed = await run.some(await run.chosen(account, product))
+                else:
+                    failed = await run.scope(product, anew=anew)
 
-    run_until_signalled(work)
+        run_until_signalled(work)
     if failed:
         raise typer.Exit(1)
 
@@ -69,8 +71,11 @@ def resync(
 class _Run:
     """One call of the command. Its methods return whether anything is not right."""
 
-    def __init__(self, opened: "Provisioning", rate: float, stop: asyncio.Event) -> None:
+    def __init__(
+        self, opened: "Provisioning", rate: float, stop: asyncio.Event, standing: Standing
+    ) -> None:
         self._opened = opened
+        self._standing = standing
         self._source = opened.current.subscribers
         self._rate = rate
         self._stop = stop
@@ -161,13 +166,17 @@ class _Run:
     def _resync(self, told: "Callable[[Subscriber, Ending, str], None]") -> "Resync":
         from espf.handlers.contract.resync import Resync
 
+        def heard(one: "Subscriber", ending: "Ending", text: str) -> None:
+            self._standing.note(one.i_account, ending, text)
+            told(one, ending, text)
+
         return Resync(
             self._opened.provisioner,
             self._source,
             self._opened.clock,
             rate=self._rate,
             stop=self._stop,
-            told=told,
+            told=heard,
         )
 
     def _sum_up(self, tally: "Tally", failed_before: int, *, stopped: bool) -> None:

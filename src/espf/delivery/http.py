@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client that POSTs to one target over kept-alive connections.
+"""A small HTTP/1.1 client of one target over kept-alive connections, made for POSTs of events.
 
 Sending HTTP is what this program exists for, and a general client costs ten times what it needs
 (benchmarks/http_client.py); so this one does what a handler asks and no more: no redirects, no
@@ -7,7 +7,8 @@ cookies, no proxies, no compression. A differential test holds it to aiohttp's b
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 from espf.clock import Clock
 from espf.delivery.connection import LEASE_ENDED, Connection, StaleConnection
@@ -28,7 +29,7 @@ LENGTHS = tuple(b"Content-Length: %d\r\n\r\n" % length for length in range(1024)
 
 
 class HttpClient:
-    """POSTs to one target. Made inside a running event loop, and used from that one only."""
+    """Requests to one target. Made inside a running event loop, and used from that one only."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class HttpClient:
         self._outbox = Outbox(may_send, clock.monotonic)
         self._sweeper = Sweeper(self._sweep)
         self._opening: dict[asyncio.Timeout, tuple[float, Iteration]] = {}
-        self._start = f"POST {target.path} HTTP/1.1\r\nHost: {target.host_header}\r\n".encode()
+        self._start = self._begun("POST", target.path)
         self._closed = False
 
     @property
@@ -59,19 +60,44 @@ class HttpClient:
         """Connections open or being opened."""
         return self._pool.slots
 
-    async def post(
+    def post(
         self, head: bytes, body: bytes, timeout_s: float, iteration: Iteration
-    ) -> Response:
-        """Send a request and give its answer, whatever its status.
+    ) -> Coroutine[Any, Any, Response]:
+        """POST to the target's path, and give the answer, whatever its status.
 
         `head` holds complete header lines, each with its CRLF, without Host, Content-Length and
         what else concerns the connection. The deadline is the earlier of now + `timeout_s` and
         `iteration.ends_at`, which may still be set while this waits. Raises a DeliveryError;
         cancellation closes the connection.
         """
+        return self._exchange(self._start, head, body, timeout_s, iteration)
+
+    def request(
+        self,
+        method: Literal["GET", "PUT", "PATCH", "DELETE"],
+        path: str,
+        head: bytes,
+        body: bytes,
+        timeout_s: float,
+    ) -> Coroutine[Any, Any, Response]:
+        """Another request to the same host, like `post`; `path` is whole, and encoded.
+
+        Raises ValueError for a path that would break the request line.
+        """
+        if not path.startswith("/") or any(not "!" <= letter < "\x7f" for letter in path):
+            raise ValueError("the path of a request begins with / and holds only visible ASCII")
+        begun = self._begun(method, path)
+        return self._exchange(begun, head, body, timeout_s, Iteration(1))
+
+    def _begun(self, method: str, path: str) -> bytes:
+        return f"{method} {path} HTTP/1.1\r\nHost: {self._target.host_header}\r\n".encode()
+
+    async def _exchange(
+        self, start: bytes, head: bytes, body: bytes, timeout_s: float, iteration: Iteration
+    ) -> Response:
         length = len(body)
         end = LENGTHS[length] if length < len(LENGTHS) else b"Content-Length: %d\r\n\r\n" % length
-        request = b"".join((self._start, head, end, body))
+        request = b"".join((start, head, end, body))
         deadline = self._clock.monotonic() + timeout_s
         sweeper = self._sweeper
         if not sweeper.active or timeout_s < sweeper.finest_s:

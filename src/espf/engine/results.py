@@ -5,15 +5,20 @@ from typing import assert_never
 
 from espf.engine.item import Item
 from espf.engine.runner import Runner
+from espf.errors import PayloadError
 from espf.eventlog.model import (
+    MAX_STATUS_CHARS,
     AttemptRow,
     BreakerMove,
     OutcomeName,
     ParkRow,
+    ServiceStatus,
     Settlement,
     StatusName,
+    StatusRow,
     UnparkRow,
 )
+from espf.events.payload import account_in
 from espf.handlers.port import Delivered, Outcome, Rejected, RetryLater, Skipped, Unknown
 
 new_row = AttemptRow._make  # three times quicker than the constructor, and made for each event
@@ -86,9 +91,11 @@ def _record(runner: Runner, item: Item, settlement: Settlement, part: Contributi
     match outcome:
         case Delivered():
             settlement.attempts.append(_attempt(runner, item, outcome, "delivered", "finished"))
+            _tell(runner, item, settlement, "OK")
             _settle(runner, item, settlement, part)
         case Rejected():
             settlement.attempts.append(_attempt(runner, item, outcome, "rejected", "failed"))
+            _tell(runner, item, settlement, "FAILED", outcome.reason)
             _settle(runner, item, settlement, part)
             _log_failure(runner, item, outcome.reason)
         case Skipped():
@@ -134,10 +141,12 @@ def _try_again(
     if reason is not None:
         told = outcome._replace(reason=f"{outcome.reason}; {reason}")
         settlement.attempts.append(_attempt(runner, item, told, name, "failed"))
+        _tell(runner, item, settlement, "FAILED", told.reason)
         _settle(runner, item, settlement, part)
         _log_failure(runner, item, told.reason)
         return
     settlement.attempts.append(_attempt(runner, item, outcome, name, "retry"))
+    _tell(runner, item, settlement, "RETRY", outcome.reason)
     if item.probe and not item.parked and runner.flow.breaker.is_open:
         part.again.append(item)
         return
@@ -234,6 +243,24 @@ def _skipped(runner: Runner, item: Item, outcome: Skipped, settlement: Settlemen
         "",
         runner.flow.instance,
     )
+
+
+def _tell(
+    runner: Runner, item: Item, settlement: Settlement, status: ServiceStatus, message: str = ""
+) -> None:
+    """Have the result stand as the account's provisioning status, if the handler has a group."""
+    group = runner.flow.settings.status_group
+    if not group:
+        return
+    event = item.event
+    try:
+        i_account = account_in(event)
+    except PayloadError:
+        return  # rejected for that, and about nobody
+    if i_account is not None:
+        text = message[:MAX_STATUS_CHARS]
+        row = StatusRow(runner.row.i_handler, i_account, group, status, text, event.i_event)
+        settlement.statuses.append(row)
 
 
 def _log_failure(runner: Runner, item: Item, reason: str) -> None:

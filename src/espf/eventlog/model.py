@@ -251,6 +251,44 @@ class LanePosition(NamedTuple):
     fence: int
 
 
+ServiceStatus = Literal["OK", "IN_PROGRESS", "RETRY", "FAILED"]
+"""Provisioning status of an account in a service group (domain, 5.1)."""
+
+
+class ServiceGroup(NamedTuple):
+    """What an account can be provisioned for: HSS, IPTV, …"""
+
+    i_group: int
+    name: str
+    is_custom: bool
+    """Made by the operator; the others are always there."""
+
+
+class AccountStatus(NamedTuple):
+    """How an account stands in a group."""
+
+    i_group: int
+    group: str
+    status: ServiceStatus
+    message: str
+    set_us: int
+
+
+MAX_STATUS_CHARS = 4000
+"""Of its message."""
+
+
+class StatusRow(NamedTuple):
+    """The status that a result gives an account; none of an earlier event's replaces it."""
+
+    i_handler: int
+    i_account: int
+    group_name: str
+    status: ServiceStatus
+    message: str
+    i_event: int
+
+
 @dataclass(slots=True)
 class Settlement:
     """Everything that one transaction records. Applied whole or not at all."""
@@ -266,6 +304,7 @@ class Settlement:
     release: list[tuple[int, int]] = field(default_factory=list)
     """(i_handler, since_us): what parked since then is due now, its outage being over."""
 
+    statuses: list[StatusRow] = field(default_factory=list)
     skipped: list[tuple[int, int]] = field(default_factory=list)
     """(i_handler, i_event): an operator's skip request that is carried out."""
 
@@ -292,6 +331,7 @@ class Settlement:
             unpark=[row for row in self.unpark if row.i_handler == i_handler],
             positions=[row for row in self.positions if row.i_handler == i_handler],
             breakers=[row for row in self.breakers if row.i_handler == i_handler],
+            statuses=[row for row in self.statuses if row.i_handler == i_handler],
             release=[row for row in self.release if row[0] == i_handler],
             skipped=[row for row in self.skipped if row[0] == i_handler],
         )

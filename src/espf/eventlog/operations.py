@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from espf.eventlog.model import AttemptRow, HandlerRow, StatusName
+from espf.eventlog.model import AccountStatus, AttemptRow, HandlerRow, ServiceGroup, StatusName
 from espf.events.model import Event
 
 if TYPE_CHECKING:
@@ -174,6 +174,24 @@ class Operations(Protocol):
         Sets the capture gate, and the cursors of new handlers. A handler that is enabled again
         without `keep_events` starts at the log's end; what it had parked ends skipped.
         """
+
+    def groups(self) -> list[ServiceGroup]:
+        """All service groups, the predefined ones first."""
+
+    def create_group(self, name: str) -> ServiceGroup:
+        """Add a custom group. Raises ConfigError for a name that is none or that there is."""
+
+    def delete_group(self, wanted: str) -> ServiceGroup:
+        """Remove a custom group, by name or number, with its statuses. Raises ConfigError."""
+
+    def set_status(self, i_account: int, group: str, status: str, message: str = "") -> None:
+        """Set an account's provisioning status in a group; results of events until now leave it.
+
+        Raises ConfigError for an unknown group or status, or too long a message.
+        """
+
+    def statuses(self, i_account: int) -> list[AccountStatus]:
+        """An account's provisioning statuses, by group."""
 
     def set_enabled(self, name: str, enabled: bool) -> bool:
         """Enable or disable. False if it was so already. Raises ConfigError for an unknown name."""

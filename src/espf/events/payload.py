@@ -80,6 +80,14 @@ def own_variables(event: Event) -> dict[str, Any]:
     return variables
 
 
+def account_in(event: Event) -> int | None:
+    """The account that the event concerns. Raises PayloadError for broken variables."""
+    if event.entity == "account":
+        return event.entity_id
+    found = own_variables(event).get("i_account")
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
 def holds_account(event: Event) -> bool:
     """Whether the event's variables name an account, as a type with `v2_account` needs to know."""
     return '"i_account"' in event.variables and own_variables(event).get("i_account") is not None

@@ -3,7 +3,6 @@
 They go into `Annotated[…]`; `espf.handlers.options` reads them, to check and to describe.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +28,10 @@ class NeededWhen:
 class Choices:
     """Marks an option that has one of these values, and checks it; a form shows a drop-down."""
 
-    __slots__ = ("later", "values")
+    __slots__ = ("values",)
 
-    def __init__(self, *values: str | int, later: Mapping[str, str] | None = None) -> None:
-        """`later`: values that a coming release will take → a sentence that says so."""
+    def __init__(self, *values: str | int) -> None:
         self.values = values
-        self.later = later or {}
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -45,8 +42,6 @@ class Choices:
         """Return the value. Raises ValueError that says which ones there are."""
         if value in self.values:
             return value
-        if str(value) in self.later:
-            raise ValueError(self.later[str(value)])
         choices = ", ".join(str(choice) for choice in self.values)
         one_of = f"one of {choices}" if len(self.values) > 1 else choices
         raise ValueError(f"must be {one_of}, not {shown(str(value))}.")
@@ -57,3 +52,7 @@ class Kind:
     """Names what the option holds, where the Python type says too little: "type patterns"."""
 
     text: str
+
+
+class Lines:
+    """Marks a text that may have several lines, and tabs."""

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from espf.errors import ConfigError
 from espf.events.catalogue import did_you_mean, nearest, shown
-from espf.handlers.marks import Choices, Kind, NeededWhen
+from espf.handlers.marks import Choices, Kind, Lines, NeededWhen
 from espf.handlers.settings import HandlerSettings
 
 SettingsT = TypeVar("SettingsT", bound=HandlerSettings)
@@ -158,7 +158,8 @@ def _refused(value: object, field: FieldInfo) -> str | None:
         return "must be one plain value: text, a number, true or false."
     if isinstance(value, int | float) and SecretStr in types:
         return "must be text: put it in quotes."
-    if isinstance(value, str) and any(_is_control(char) for char in value):
+    spaces = "\r\n\t" if any(_marks(field, Lines)) else ""
+    if isinstance(value, str) and any(_is_control(char) for char in value if char not in spaces):
         return "must not contain control characters (line breaks, tabs, NUL)."
     if isinstance(value, str) and len(value) > MAX_VALUE_CHARS:
         return f"must not be longer than {MAX_VALUE_CHARS} characters."

@@ -79,6 +79,11 @@ class HandlerSettings(BaseModel):
         return self.concurrency
 
     @property
+    def status_group(self) -> str:
+        """Service group in which results are an account's provisioning status; empty: in none."""
+        return ""
+
+    @property
     def leased_whole(self) -> bool:
         """Whether one instance has all lanes: `in_flight` then holds for the fleet."""
         return True

@@ -18,7 +18,7 @@ from espf.registry.models import Account, Customer, SimCard
 from espf.registry.records import record
 from espf.registry.sealing import secret_box
 from espf.registry.shown import Shown
-from espf.registry.storage import one_change, reading
+from espf.registry.storage import forget_statuses, one_change, reading
 from espf.registry.tables import table
 from espf.registry.values import Value
 
@@ -53,6 +53,8 @@ def remove(entity: str, key: str | int) -> Record:
         _check_unused(row)
         try:
             kind.rows().filter(pk=row.pk).delete()
+            if isinstance(row, Account):
+                forget_statuses(row.pk)
         except ProtectedError as error:
             raise RegistryError(_needed_by(kind, row.pk, error)) from None
         return gone

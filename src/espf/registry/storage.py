@@ -55,6 +55,15 @@ def reading() -> Iterator[None]:
             raise
 
 
+def forget_statuses(i_account: int) -> None:
+    """Drop the provisioning statuses of an account that goes, inside the caller's transaction.
+
+    Their table is the engine's, which sets them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM account_status WHERE i_account = %s", [i_account])
+
+
 def refusal(error: DatabaseError) -> str:
     """A sentence for the operator from what a constraint or a trigger says."""
     diagnosis = getattr(error.__cause__, "diag", None)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from espf.subscribers.details import Parts, Whose
 from espf.subscribers.model import Subscriber
 from espf.subscribers.services import Services
 
@@ -39,6 +40,9 @@ class SubscriberSource(Protocol):
 
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are, for showing progress."""
+
+    async def details(self, wanted: Sequence[Whose]) -> list[Parts]:
+        """What applications are told of these, in their order; at most 64 at once."""
 
     async def close(self) -> None:
         """Give up the connection."""

@@ -6,6 +6,7 @@ from espf.clock import Clock
 from espf.database_url import PostgresUrl
 from espf.subscribers import asking
 from espf.subscribers.asking import Question
+from espf.subscribers.details import Parts, Whose, parts
 from espf.subscribers.model import Subscriber
 from espf.subscribers.postgres_connection import Connection
 from espf.subscribers.reading import Decrypt, key_of, subscriber
@@ -53,6 +54,12 @@ class PostgresSubscribers:
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are."""
         return int((await self._connection.rows(asking.count(i_product)))[0][0])
+
+    async def details(self, wanted: Sequence[Whose]) -> list[Parts]:
+        """What applications are told of these; one way there and back for all."""
+        found = await self._connection.run([one.question for one in wanted])
+        pairs = zip(wanted, found, strict=True)
+        return [parts(one, rows, self._clock) for one, rows in pairs]
 
     async def close(self) -> None:
         """Give up the connection."""

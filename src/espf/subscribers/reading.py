@@ -69,7 +69,7 @@ def subscriber(
     row = _Row._make(columns)
     try:
         held = _reasons(row, clock)
-        active, expires = _day(row.activation_date), _day(row.expiration_date)
+        active, expires = day(row.activation_date), day(row.expiration_date)
     except (ValueError, InvalidOperation) as error:
         raise StorageError(
             f"Account {row.i_account} has a date or an amount that cannot be read; correct it with "
@@ -100,17 +100,17 @@ def _reasons(row: _Row, clock: Clock) -> list[str]:
         row.blocked,
         row.billing_model,
         row.balance_control,
-        _money(row.balance),
-        _limit(row.credit_limit),
-        _day(row.activation_date),
-        _day(row.expiration_date),
+        money(row.balance),
+        limit(row.credit_limit),
+        day(row.activation_date),
+        day(row.expiration_date),
     )
     customer = CustomerState(
         row.customer_status,
         row.customer_blocked,
         row.customer_limited,
-        _money(row.customer_balance),
-        _limit(row.customer_limit),
+        money(row.customer_balance),
+        limit(row.customer_limit),
     )
     today = datetime.fromtimestamp(clock.now_us() / 1_000_000, UTC).date()
     return reasons(account, customer, today)
@@ -124,14 +124,16 @@ def _card(row: _Row, decrypt: Decrypt) -> SimCard | None:
     return SimCard(*plain, *(Secret.sealed(text, decrypt) for text in sealed))
 
 
-def _money(text: str) -> Decimal:
-    """SQLite keeps money in binary; its text has the 15 digits that are exact."""
+def money(text: str) -> Decimal:
+    """An amount from its text: SQLite keeps money in binary, with 15 digits that are exact."""
     return round(Decimal(text), PLACES)
 
 
-def _limit(text: str | None) -> Decimal | None:
-    return None if text is None else _money(text)
+def limit(text: str | None) -> Decimal | None:
+    """A credit limit; None: there is none."""
+    return None if text is None else money(text)
 
 
-def _day(text: str | None) -> date | None:
+def day(text: str | None) -> date | None:
+    """A date; None: not set."""
     return None if text is None else date.fromisoformat(text[:10])

@@ -10,6 +10,7 @@ from espf.clock import Clock
 from espf.eventlog.sqlite.connection import connect, translated
 from espf.subscribers import asking
 from espf.subscribers.asking import Question
+from espf.subscribers.details import Parts, Whose, parts
 from espf.subscribers.model import Subscriber
 from espf.subscribers.reading import Decrypt, key_of, subscriber
 from espf.subscribers.services import Services, services
@@ -55,6 +56,10 @@ class SqliteSubscribers:
     async def count(self, *, i_product: int | None = None) -> int:
         """How many there are."""
         return int(self._rows(asking.count(i_product))[0][0])
+
+    async def details(self, wanted: Sequence[Whose]) -> list[Parts]:
+        """What applications are told of these."""
+        return [parts(one, self._rows(one.question), self._clock) for one in wanted]
 
     async def close(self) -> None:
         """Give up the connection."""

@@ -1,6 +1,7 @@
 """Checks of the handlers: options, subscriptions, breaker, backlog, and whether anyone is there."""
 
 import asyncio
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,13 @@ CONNECT_S = 2.0
 OLD_US = 3_600_000_000
 
 
-def check_handlers(config: Config, health: list[HandlerHealth], now_us: int) -> Iterator[Finding]:
-    """Everything about each handler; receivers are called side by side."""
+def check_handlers(
+    config: Config, health: list[HandlerHealth], groups: frozenset[str], now_us: int
+) -> Iterator[Finding]:
+    """Everything about each handler; receivers are called side by side.
+
+    `groups`: names of the service groups that there are.
+    """
     if not health:
         yield warn("handlers", "There is no handler.", "Make one: `espf apply handlers.toml`.")
     elif not any(one.handler.enabled and one.handler.event_types for one in health):
@@ -34,11 +40,13 @@ def check_handlers(config: Config, health: list[HandlerHealth], now_us: int) -> 
             "Enable one (`espf handlers enable NAME`) or subscribe it (`espf apply`).",
         )
     with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(lambda one: list(_check(config, one, now_us)), health):
+        for found in pool.map(lambda one: list(_check(config, one, groups, now_us)), health):
             yield from found
 
 
-def _check(config: Config, one: HandlerHealth, now_us: int) -> Iterator[Finding]:
+def _check(
+    config: Config, one: HandlerHealth, groups: frozenset[str], now_us: int
+) -> Iterator[Finding]:
     row, name = one.handler, f"handler {one.handler.name}"
     if not row.enabled:
         yield warn(name, "It is disabled.", f"`espf handlers enable {row.name}` enables it.")
@@ -49,6 +57,13 @@ def _check(config: Config, one: HandlerHealth, now_us: int) -> Iterator[Finding]
         yield wrong(name, str(error), "Mend the file and run `espf apply` again.")
     else:
         yield from _of_settings(name, row.type, settings)
+        if settings.status_group and settings.status_group not in groups:
+            group = settings.status_group
+            yield warn(
+                name,
+                f"There is no service group {group}: its results set no status.",
+                f"`espf groups create {shlex.quote(group)}`, or correct ServiceGroup.",
+            )
     if not row.event_types:
         yield wrong(name, "It is enabled and subscribed to nothing.", "Subscribe it: `espf apply`.")
     yield from _of_state(name, one, now_us)

@@ -6,8 +6,8 @@ import orjson
 
 from espf.clock import Clock
 from espf.errors import ConfigError
-from espf.eventlog.model import LANES, AttemptRow, HandlerRow
-from espf.eventlog.operating import replaying, resending, storing
+from espf.eventlog.model import LANES, AccountStatus, AttemptRow, HandlerRow, ServiceGroup
+from espf.eventlog.operating import groups, replaying, resending, storing
 from espf.eventlog.operating.handlers import handler_row
 from espf.eventlog.operating.health import health_of
 from espf.eventlog.operating.search.finding import find
@@ -95,6 +95,32 @@ class SessionOperations:
             for name, value in (provisioning or {}).items():
                 session.run("set_provisioning", {"name": name, "value": value})
             storing.publish(session)
+
+    def groups(self) -> list[ServiceGroup]:
+        """All service groups."""
+        with self._session.reading():
+            return groups.groups(self._session)
+
+    def create_group(self, name: str) -> ServiceGroup:
+        """Add a custom group. Raises ConfigError."""
+        with self._session.changing():
+            return groups.create(self._session, name)
+
+    def delete_group(self, wanted: str) -> ServiceGroup:
+        """Remove a custom group. Raises ConfigError."""
+        with self._session.changing():
+            return groups.delete(self._session, wanted)
+
+    def set_status(self, i_account: int, group: str, status: str, message: str = "") -> None:
+        """Set an account's provisioning status. Raises ConfigError."""
+        now_us = self._clock.now_us()
+        with self._session.changing():
+            groups.set_status(self._session, i_account, group, status, message, now_us)
+
+    def statuses(self, i_account: int) -> list[AccountStatus]:
+        """An account's provisioning statuses."""
+        with self._session.reading():
+            return groups.statuses(self._session, i_account)
 
     def set_enabled(self, name: str, enabled: bool) -> bool:
         """Enable or disable. False if it was so already. Raises ConfigError for an unknown name."""

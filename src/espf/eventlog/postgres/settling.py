@@ -128,6 +128,16 @@ def _states(settlement: Settlement, literal: Callable[[str], str]) -> list[str]:
     for i_handler, since_us in settlement.release:
         literals = {"i_handler": str(i_handler), "since_us": str(since_us), "now_us": now}
         parts.append(filled_in("release", literals))
+    for row in settlement.statuses:
+        literals = {
+            "i_account": str(row.i_account),
+            "group_name": literal(clean(row.group_name)),
+            "status": literal(row.status),
+            "message": literal(clean(row.message)),
+            "i_event": str(row.i_event),
+            "set_us": now,
+        }
+        parts.append(filled_in("set_status", literals))
     for i_handler, i_event in settlement.skipped:
         literals = {"i_handler": str(i_handler), "i_event": str(i_event)}
         parts.append(filled_in("skip_done", literals))

@@ -219,3 +219,22 @@ WHERE i_event IN (:numbers[]) AND i_event > (
     WHERE c.i_handler = :i_handler AND c.bulk = 0 AND c.lane = event.lane + 64 * event.bulk
   )
 ON CONFLICT (i_handler, i_event) DO NOTHING;
+
+-- ---- Service groups, and the provisioning status of accounts in them ----
+
+-- name: groups
+SELECT i_group, name FROM service_group ORDER BY i_group;
+
+-- name: add_group
+INSERT INTO service_group (name) VALUES (:name) ON CONFLICT DO NOTHING RETURNING i_group;
+
+-- name: drop_group_statuses
+DELETE FROM account_status WHERE i_group = :i_group;
+
+-- name: drop_group
+DELETE FROM service_group WHERE i_group = :i_group;
+
+-- name: statuses_of
+SELECT s.i_group, g.name, s.status, s.message, s.set_us
+FROM account_status s JOIN service_group g ON g.i_group = s.i_group
+WHERE s.i_account = :i_account ORDER BY s.i_group;

@@ -139,3 +139,13 @@ WHERE i_handler = :i_handler;
 
 -- name: skip_done
 DELETE FROM skip_request WHERE i_handler = :i_handler AND i_event = :i_event;
+
+-- A result of an earlier event does not replace a later one's. No group of that name: nothing.
+-- name: set_status
+INSERT INTO account_status (i_account, i_group, status, message, i_event, set_us)
+SELECT CAST(:i_account AS bigint), i_group, CAST(:status AS text), CAST(:message AS text),
+    CAST(:i_event AS bigint), CAST(:set_us AS bigint)
+FROM service_group WHERE name = CAST(:group_name AS text)
+ON CONFLICT (i_account, i_group) DO UPDATE SET status = excluded.status,
+    message = excluded.message, i_event = excluded.i_event, set_us = excluded.set_us
+WHERE excluded.i_event >= account_status.i_event;

@@ -112,6 +112,8 @@ def settle(writer: sqlite3.Connection, settlement: Settlement) -> None:
     for i_handler, since_us in settlement.release:
         bound = {"i_handler": i_handler, "since_us": since_us, "now_us": settlement.now_us}
         writer.execute(_SQL["release"], bound)
+    for row in settlement.statuses:
+        writer.execute(_SQL["set_status"], {**row._asdict(), "set_us": settlement.now_us})
     for i_handler, i_event in settlement.skipped:
         writer.execute(_SQL["skip_done"], {"i_handler": i_handler, "i_event": i_event})
 

@@ -1,4 +1,4 @@
-"""Whom an event is about: an account, and the names that it mentions."""
+"""The names that an event mentions: those before a swap or a rename are found there only."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,14 +10,6 @@ _NAMES = {
     "imsi": ("prev_imsi", "imsi", "curr_imsi"),
     "id": ("prev_id", "id", "curr_id"),
 }
-
-
-def account_in(event: Event) -> int | None:
-    """The account that the event concerns. Raises PayloadError for broken variables."""
-    if event.entity == "account":
-        return event.entity_id
-    found = own_variables(event).get("i_account")
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def named_in(event: Event, kind: Literal["imsi", "id"]) -> Sequence[str]:

@@ -8,7 +8,7 @@ from espf.clock import Clock
 from espf.errors import HandlerError, PayloadError
 from espf.eventlog.model import HandlerRow
 from espf.events.model import Event
-from espf.handlers.contract.events import account_in
+from espf.events.payload import account_in
 from espf.handlers.contract.provisioner import Provisioner
 from espf.handlers.contract.system import ExternalSystem, StateT
 from espf.handlers.contract.types import HSS_TYPES, resolve, subscribable

@@ -130,3 +130,14 @@ def _codes(text: str) -> frozenset[int]:
         return parse_codes(text)
     except ValueError as error:
         raise ValueError(f"is wrong: {error}") from None
+
+
+def body_template(text: str) -> str:
+    """A template of the allowed language that gives JSON for the events that it is tried on."""
+    if text.strip():
+        # Jinja2 takes 40 ms to load, which most have no use for.
+        from espf.handlers.event_sender.template.body import BodyTemplate  # noqa: PLC0415
+        from espf.handlers.event_sender.template.trial import try_out  # noqa: PLC0415
+
+        try_out(BodyTemplate(text))
+    return text

@@ -1,6 +1,7 @@
 """EventSender at work: one POST for each event, judged by the answer's code (domain, 2)."""
 
 from collections.abc import Mapping
+from typing import TypedDict, Unpack
 
 from espf import __version__
 from espf.clock import Clock
@@ -9,7 +10,7 @@ from espf.delivery.errors import AnswerTimeout, ConnectionLost, ConnectRefused, 
 from espf.delivery.http import ClientOptions, HttpClient, Target, TlsOptions
 from espf.delivery.masking import Mask
 from espf.delivery.signing import Authenticator, date_header
-from espf.errors import ConfigError, HandlerError, PayloadError
+from espf.errors import ConfigError, HandlerError, PayloadError, StorageError
 from espf.events.catalogue import Catalogue
 from espf.events.model import Event
 from espf.handlers.event_sender.advice import warnings
@@ -17,6 +18,7 @@ from espf.handlers.event_sender.routes import Router
 from espf.handlers.event_sender.settings import EventSenderSettings
 from espf.handlers.event_sender.signer import answer_rules, authenticator
 from espf.handlers.event_sender.subscriptions import read_subscriptions, subscribable
+from espf.handlers.event_sender.writing import BodyWriter, body_writer
 from espf.handlers.port import (
     Attempt,
     HandlerContext,
@@ -40,30 +42,33 @@ CLOSED_TYPES = frozenset(
 find nothing. A name is free text, into which anything may have been typed."""
 
 
+class SenderParts(TypedDict):
+    """What a sender is made of."""
+
+    router: Router
+    client: HttpClient
+    authenticator: Authenticator
+    rules: AnswerRules
+    path: str
+    """The request's, with its query."""
+    timeout_s: float
+    """RequestTimeout."""
+    clock: Clock
+    mask: Mask
+
+
 class EventSender:
     """A running EventSender. Everything that does not depend on the event is made beforehand."""
 
-    def __init__(
-        self,
-        *,
-        router: Router,
-        client: HttpClient,
-        authenticator: Authenticator,
-        rules: AnswerRules,
-        path: str,
-        timeout_s: float,
-        clock: Clock,
-        mask: Mask,
-    ) -> None:
-        """`path` is the request's, with its query; `timeout_s` is RequestTimeout."""
-        self._router = router
-        self._client = client
-        self._authenticator = authenticator
-        self._rules = rules
-        self._path = path
-        self._timeout_s = timeout_s
-        self._clock = clock
-        self._mask = mask
+    def __init__(self, **parts: Unpack[SenderParts]) -> None:
+        self._router = parts["router"]
+        self._client = parts["client"]
+        self._authenticator = parts["authenticator"]
+        self._rules = parts["rules"]
+        self._path = parts["path"]
+        self._timeout_s = parts["timeout_s"]
+        self._clock = parts["clock"]
+        self._mask = parts["mask"]
         self._date = ""
         self._head = b""
 
@@ -75,7 +80,7 @@ class EventSender:
             return None  # `deliver` rejects it, with the reason
         return way if isinstance(way, Skipped) else None
 
-    async def deliver(self, event: Event, attempt: Attempt) -> Outcome:
+    async def deliver(self, event: Event, attempt: Attempt) -> Outcome | Skipped:
         """POST the event and judge the answer. Each attempt has its own Date (domain, 2.3)."""
         try:
             text = self._text(event)
@@ -84,16 +89,19 @@ class EventSender:
         body = text.encode()
         if event.event_type not in CLOSED_TYPES:
             text = self._mask.text(text)
-        date = date_header(self._clock.now_us())
-        if date != self._date:
-            self._date = date
-            self._head = f"Date: {date}\r\n".encode() + STATIC_LINES
-        head = self._head + self._authenticator.lines(date, self._path, body)
+        head = self._head_for(body)
         try:
             response = await self._client.post(head, body, self._timeout_s, attempt.iteration)
         except DeliveryError as error:
             return _failed(error, text)
         return self._rules.judge(response, text)
+
+    def _head_for(self, body: bytes) -> bytes:
+        date = date_header(self._clock.now_us())
+        if date != self._date:
+            self._date = date
+            self._head = f"Date: {date}\r\n".encode() + STATIC_LINES
+        return self._head + self._authenticator.lines(date, self._path, body)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -104,6 +112,32 @@ class EventSender:
         if isinstance(way, Skipped):
             raise PayloadError(f"Event {event.i_event} is not to be sent: {way.reason}.")
         return way(event)
+
+
+class EnrichedSender(EventSender):
+    """One whose bodies take more than the event: an envelope, a template, the account as it is."""
+
+    def __init__(self, writer: BodyWriter, **parts: Unpack[SenderParts]) -> None:
+        super().__init__(**parts)
+        self._writer = writer
+
+    async def deliver(self, event: Event, attempt: Attempt) -> Outcome | Skipped:
+        """Write the body and POST it; Skipped where the template gives nothing for the event."""
+        try:
+            written = await self._writer.write(self._text(event), event, attempt)
+        except PayloadError as error:
+            return Rejected("", str(error))
+        except StorageError as error:
+            return RetryLater("", f"the registry cannot be read: {error}")
+        if isinstance(written, Skipped):
+            return written
+        body, text = written.text.encode(), self._mask.text(written.text)
+        head = self._head_for(body) + written.lines
+        try:
+            response = await self._client.post(head, body, self._timeout_s, attempt.iteration)
+        except DeliveryError as error:
+            return _failed(error, text)
+        return self._rules.judge(response, text)
 
 
 def _failed(error: DeliveryError, request: str) -> Outcome:
@@ -148,7 +182,8 @@ class EventSenderType:
         """
         own = _own(settings)
         target = Target(*own.url)
-        return EventSender(
+        writer = body_writer(own, context)
+        parts = SenderParts(
             router=_router(own, subscriptions),
             client=_client(own, target, context),
             authenticator=authenticator(own),
@@ -158,6 +193,7 @@ class EventSenderType:
             clock=context.clock,
             mask=Mask(own.secrets),
         )
+        return EventSender(**parts) if writer is None else EnrichedSender(writer, **parts)
 
 
 def _own(settings: HandlerSettings) -> EventSenderSettings:

@@ -14,13 +14,8 @@ from espf.events.patterns import split_patterns
 from espf.handlers.event_sender import checks
 from espf.handlers.event_sender.subscriptions import allowed_names
 from espf.handlers.event_sender.url import Url, parse_url
-from espf.handlers.marks import Choices, Kind, NeededWhen
+from espf.handlers.marks import Choices, Kind, Lines, NeededWhen
 from espf.handlers.settings import HandlerSettings
-
-NSPS_LATER = (
-    "must be espf: nsps carries details that come from the billing API, "
-    "which this release does not have yet."
-)
 
 _BASIC = NeededWhen("EventSender.AuthMethod", "Basic")
 _CUSTOM = NeededWhen("EventSender.AuthMethod", "Custom")
@@ -144,8 +139,18 @@ class EventSenderSettings(HandlerSettings):
         alias="EventSender.TemporaryCodes",
         description="4xx answers after which to try again, such as 408,425,429.",
     )
-    body_style: Annotated[str, Choices("espf", later={"nsps": NSPS_LATER})] = Field(
-        "espf", alias="EventSender.BodyStyle", description="Shape of the body."
+    body_style: Annotated[str, Choices("espf", "nsps")] = Field(
+        "espf",
+        alias="EventSender.BodyStyle",
+        description="espf: the event alone; nsps: in an envelope, with the account as it is now.",
+    )
+    body_template: Annotated[
+        str, Kind("Jinja2 template"), Lines(), AfterValidator(checks.body_template)
+    ] = Field(
+        "",
+        alias="EventSender.BodyTemplate",
+        description="What to send instead of that: JSON with values put in, such as "
+        '{"sub":{{ variables.i_account }}}.',
     )
     allowed_networks_text: Annotated[str, Kind("networks"), AfterValidator(checks.networks)] = (
         Field(

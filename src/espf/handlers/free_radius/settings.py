@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr
 from espf.database_url import DatabaseUrl, PostgresUrl, SqliteUrl, parse_database_url
 from espf.errors import ConfigError
 from espf.events.patterns import matches, split_patterns
+from espf.handlers.contract.settings import ServiceGroup, StateSettings
 from espf.handlers.free_radius.user import group_name
 from espf.handlers.marks import Kind
-from espf.handlers.settings import HandlerSettings
 
 _ACCEPTED = (
     "must be sqlite:////ABSOLUTE/FILE or an address that libpq takes, such as "
@@ -33,9 +33,14 @@ def _group(text: str) -> str:
     return text
 
 
-class FreeRadiusSettings(HandlerSettings):
+class FreeRadiusSettings(StateSettings):
     """Options of a FreeRADIUS. The names in quotes are the ones that operators write."""
 
+    service_group: ServiceGroup = Field(
+        "Netaccess",
+        alias="ServiceGroup",
+        description="Service group in which its results are an account's provisioning status.",
+    )
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
         alias="FreeRADIUS.DatabaseURL",
         description="FreeRADIUS's database, such as postgresql://espf:PASSWORD@10.0.0.6/radius.",

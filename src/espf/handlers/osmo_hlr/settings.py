@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field
 from espf.delivery.address import objection
 from espf.events.catalogue import shown
 from espf.events.patterns import matches, split_patterns
+from espf.handlers.contract.settings import StateSettings
 from espf.handlers.marks import Choices, Kind
-from espf.handlers.settings import HandlerSettings
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 _IMSI_PATTERN = re.compile(r"[0-9*]+")
@@ -43,7 +43,7 @@ def _imsi_patterns(text: str) -> str:
     return text
 
 
-class OsmoHlrSettings(HandlerSettings):
+class OsmoHlrSettings(StateSettings):
     """Options of an OsmoHLR. The names in quotes are the ones that operators write."""
 
     host: Annotated[str, Kind("host name or address"), AfterValidator(_host)] = Field(

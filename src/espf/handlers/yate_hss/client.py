@@ -5,10 +5,9 @@ from typing import Any
 import orjson
 
 from espf import __version__
-from espf.delivery.errors import AnswerTimeout, ConnectionLost, ConnectRefused, DeliveryError
 from espf.delivery.http import ClientOptions, HttpClient, TlsOptions
 from espf.errors import ConfigError, HandlerError
-from espf.handlers.contract.failures import NotNow, Unclear
+from espf.handlers.contract.http import answered
 from espf.handlers.port import HandlerContext, Iteration
 from espf.handlers.yate_hss.answers import YateAnswer, read_answer
 from espf.handlers.yate_hss.settings import YateHssSettings
@@ -49,13 +48,8 @@ class YateClient:
         body = orjson.dumps(
             {"request": request, "node": self._node, "params": orjson.Fragment(given)}
         )
-        try:
-            response = await self._client.post(self._head, body, self._timeout_s, Iteration(1))
-        except DeliveryError as error:
-            if isinstance(error, AnswerTimeout | ConnectionLost) and error.sent:
-                raise Unclear(str(error)) from None
-            raise NotNow(str(error), refused=isinstance(error, ConnectRefused)) from None
-        return read_answer(request, response)
+        sent = self._client.post(self._head, body, self._timeout_s, Iteration(1))
+        return read_answer(request, await answered(sent))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from espf.delivery.model import Target
+from espf.handlers.contract import option_checks
+from espf.handlers.contract.settings import StateSettings
 from espf.handlers.marks import Kind
-from espf.handlers.settings import HandlerSettings
 from espf.handlers.yate_hss import checks
 from espf.handlers.yate_hss.template import DEFAULT_TEMPLATE
 
@@ -14,7 +15,7 @@ MAX_CONCURRENCY = 3
 """The server lets three requests through at a time."""
 
 
-class YateHssSettings(HandlerSettings):
+class YateHssSettings(StateSettings):
     """Options of a YateHSS. The names in quotes are the ones that operators write."""
 
     concurrency: int = Field(
@@ -24,11 +25,11 @@ class YateHssSettings(HandlerSettings):
         le=MAX_CONCURRENCY,
         description="Subscribers worked on side by side; the HSS takes 3 requests at a time.",
     )
-    url_text: Annotated[str, Kind("http(s) URL"), AfterValidator(checks.url)] = Field(
+    url_text: Annotated[str, Kind("http(s) URL"), AfterValidator(option_checks.url)] = Field(
         alias="YateHSS.URL",
         description="The HSS's JSON API, such as https://10.0.0.5/api.php.",
     )
-    api_secret: Annotated[SecretStr, AfterValidator(checks.secret)] = Field(
+    api_secret: Annotated[SecretStr, AfterValidator(option_checks.secret)] = Field(
         alias="YateHSS.APISecret", description="The API secret that the HSS is configured with."
     )
     auth_header: Annotated[str, Kind("header name"), AfterValidator(checks.header)] = Field(
@@ -68,12 +69,12 @@ class YateHssSettings(HandlerSettings):
         alias="YateHSS.BlockScope",
         description="Services that are off while there is any reason to bar.",
     )
-    imsi_pattern: Annotated[str, Kind("IMSI patterns"), AfterValidator(checks.imsi_patterns)] = (
-        Field(
-            "",
-            alias="YateHSS.IMSIPattern",
-            description="IMSIs that this HSS has, such as 00101*, 00102*; empty: all.",
-        )
+    imsi_pattern: Annotated[
+        str, Kind("IMSI patterns"), AfterValidator(option_checks.imsi_patterns)
+    ] = Field(
+        "",
+        alias="YateHSS.IMSIPattern",
+        description="IMSIs that this HSS has, such as 00101*, 00102*; empty: all.",
     )
     subscriber_template: Annotated[str, Kind("JSON"), AfterValidator(checks.template)] = Field(
         DEFAULT_TEMPLATE,

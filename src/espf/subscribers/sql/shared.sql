@@ -48,3 +48,23 @@ SELECT COUNT(*) FROM accounts;
 
 -- name: count_of_product
 SELECT COUNT(*) FROM accounts WHERE i_product = :i_product;
+
+-- What applications are told of an account and of a customer: no column here is a secret.
+-- name: details_of_account
+SELECT a.i_env, a.i_account, a.i_customer, a.i_product, a.id, a.role, a.billing_model,
+    a.balance_control, a.bill_status, a.blocked, CAST(a.balance AS text),
+    CAST(a.credit_limit AS text), CAST(a.activation_date AS text),
+    CAST(a.expiration_date AS text), a.firstname, a.lastname, a.email, a.phone1, a.zip,
+    a.time_zone_name, p.name, p.description, s.i_sim_card, s.imsi, s.iccid, s.status,
+    c.name, c.bill_status, c.blocked, c.limited, CAST(c.balance AS text),
+    CAST(c.credit_limit AS text)
+FROM accounts a
+JOIN customers c ON c.i_customer = a.i_customer
+LEFT JOIN products p ON p.i_product = a.i_product
+LEFT JOIN sim_cards s ON s.i_sim_card = a.i_sim_card
+WHERE a.i_account = :key;
+
+-- name: details_of_customer
+SELECT i_customer, name, bill_status, blocked, limited, CAST(balance AS text),
+    CAST(credit_limit AS text)
+FROM customers WHERE i_customer = :key;

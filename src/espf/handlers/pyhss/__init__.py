@@ -1,0 +1,1 @@
+"""PyHSS: subscribers on a PyHSS, over its REST API (domain, 6.5)."""
