@@ -1,7 +1,7 @@
 """Who gets a derived event, as SQL that SQLite and PostgreSQL both read.
 
-Closed accounts get nothing, and neither does an account whose own setting, or that of somebody nearer
-than the cause, leaves what applies to it as it was (domain, 4). Parameters are :name.
+Closed accounts get nothing, and neither does an account whose own setting, or that of somebody
+nearer than the cause, leaves what applies to it as it was (domain, 4). Parameters are :name.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,9 @@ def choice(derivation: Derivation) -> Choice:
     if kind is not None:
         table, key, entity = kind
         condition = "a.bill_status <> 'C'" if table == "accounts" else "true"
-        candidates = f"SELECT {key} FROM {table} WHERE {key} = :owner AND {key} > :after LIMIT :limit"
+        candidates = (
+            f"SELECT {key} FROM {table} WHERE {key} = :owner AND {key} > :after LIMIT :limit"
+        )
         return Choice(table, key, entity, candidates, condition, bound)
     scope, belongs = _SCOPES[derivation.scope]
     parts = [belongs, "a.bill_status <> 'C'", *_unchanged(derivation, bound)]
@@ -48,28 +50,30 @@ _SINGLE = {
 }
 
 
-def _of(column: str) -> tuple[str, str]:
-    candidates = (
-        f"SELECT i_account FROM accounts WHERE {column} = :owner AND i_account > :after"
+def _keys(table: str, column: str) -> str:
+    return (
+        f"SELECT i_account FROM {table} WHERE {column} = :owner AND i_account > :after"
         " ORDER BY i_account LIMIT :limit"
     )
-    return candidates, f"a.{column} = :owner"
 
 
-_IN_FORCE = (
-    "COALESCE(x.addon_effective_from, '') <= :now"
-    " AND (x.addon_effective_to IS NULL OR x.addon_effective_to > :now)"
+def _of(column: str) -> tuple[str, str]:
+    return _keys("accounts", column), f"a.{column} = :owner"
+
+
+_EITHER = (
+    f"SELECT i_account FROM (SELECT * FROM ({_keys('accounts', 'i_product')}) AS main"
+    f" UNION SELECT * FROM ({_keys('account_addons', 'i_product')}) AS addon) AS either"
+    " ORDER BY i_account LIMIT :limit"
 )
-_OF_PRODUCT = (
-    "SELECT i_account FROM (SELECT * FROM (SELECT i_account FROM accounts WHERE i_product = :owner"
-    " AND i_account > :after ORDER BY i_account LIMIT :limit) AS main UNION SELECT * FROM ("
-    "SELECT i_account FROM account_addons WHERE i_product = :owner AND i_account > :after"
-    " ORDER BY i_account LIMIT :limit) AS addon) AS either ORDER BY i_account LIMIT :limit",
+_HAS_PRODUCT = (
     "(a.i_product = :owner OR EXISTS (SELECT 1 FROM account_addons AS x"
-    f" WHERE x.i_account = a.i_account AND x.i_product = :owner AND {_IN_FORCE}))",
+    " WHERE x.i_account = a.i_account AND x.i_product = :owner"
+    " AND COALESCE(x.addon_effective_from, '') <= :now"
+    " AND (x.addon_effective_to IS NULL OR x.addon_effective_to > :now)))"
 )
 _SCOPES = {
-    "accounts-of-product": _OF_PRODUCT,
+    "accounts-of-product": (_EITHER, _HAS_PRODUCT),
     "accounts-of-customer": _of("i_customer"),
     "accounts-of-customer-site": _of("i_customer_site"),
     "credit-subordinate-accounts": (
