@@ -51,6 +51,7 @@ RUNS = (
     Run("token_bucket", "--seconds 10 --instances 1 3", "--seconds 60 --instances 1 2 3"),
     Run("search", "--rows 200000", "--rows 10000000"),
     Run("resending", "--events 20000", "--events 1000000"),
+    Run("fanout", "--accounts 100000 --changes 20", "--accounts 1000000 --changes 100"),
     Run("instances", "--events 50000 --rounds 1", "--events 200000 --rounds 5"),
     Run("memory", "--events 200000", "--events 3000000"),
 )

@@ -19,7 +19,7 @@ OTHERS = [
     {
         "i_handler": 1, "i_event": 10**6 + n, "entity": "account", "entity_id": n, "lane": n % 64,
         "attempts": 1, "probes": 0, "in_progress": 0, "due_us": 1, "parked_us": 1,
-        "stopped_base_us": 0, "coalesced": 0,
+        "stopped_base_us": 0, "coalesced": 0, "behind_bulk": 0,
     }
     for n in range(1, 49)
 ]  # fmt: skip
@@ -98,7 +98,7 @@ def test_reading_a_batch_reads_one_parked_row_of_an_entity_at_most(
     text = prepared(shell, "parked_entities", mode, bound)
 
     assert rows_read(shell, text) <= 1
-    assert shell.execute(text.encode()).fetchall() == [("account", 999)]
+    assert shell.execute(text.encode()).fetchall() == [("account", 999, None)]
 
 
 @pytest.mark.parametrize("lanes", [None, list(range(64))])

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from engine_rig import COALESCED, FOREIGN, OTHER, PLAIN, START_US, handler_change
-from espf.eventlog.model import LANES
+from espf.eventlog.model import ALL_LANES
 from espf.eventlog.operations import EventFilter
 from espf.eventlog.stretches import REACH
 from espf.events.catalogue import coalescing_types
@@ -93,7 +93,7 @@ async def test_a_batch_names_entities_that_have_something_parked(
     part.park.append(park_row(i_handler, 1, 1))
     await storage.log.settle(part)
 
-    assert (await storage.read(i_handler, 1, 3, 10)).parked == {("account", 1)}
+    assert (await storage.read(i_handler, 1, 3, 10)).parked == {("account", 1): None}
 
 
 async def test_a_batch_names_events_that_an_operator_skips(
@@ -145,7 +145,7 @@ async def test_a_handler_owns_one_cursor_per_lane_where_it_was_told_to_start(
 
     for i_handler, position in ((at_end, 5), (earlier, 2)):
         leases = await storage.take(i_handler, "one")
-        assert [lease.lane for lease in leases] == list(range(LANES))
+        assert [lease.lane for lease in leases] == list(range(ALL_LANES))
         assert {lease.position for lease in leases} == {position}
 
 

@@ -14,9 +14,14 @@ from espf.eventlog.statements import FILES, as_written, statements
 SQL = statements("sqlite")
 INDEXES = {
     "read": "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+    "read_bulk": "SEARCH event USING INDEX event_bulk (i_event>? AND i_event<?)",
+    "has_bulk": "SEARCH event USING COVERING INDEX event_bulk (i_event>? AND i_event<?)",
+    "behind_bulk": "SEARCH e USING INDEX event_entity (entity_id=? AND entity=? AND i_event>? AND",
+    "any_behind_bulk": "SEARCH parked USING COVERING INDEX parked_behind_bulk (i_handler=?)",
+    "release_behind_bulk": "SEARCH parked USING INDEX parked_behind_bulk (i_handler=?)",
     "due": "SEARCH parked USING INDEX parked_due (i_handler=? AND due_us<?)",
     "next_due": "SEARCH parked USING COVERING INDEX parked_due (i_handler=? AND due_us>?)",
-    "parked_keys": "SEARCH parked USING COVERING INDEX parked_entity (i_handler=? AND entity_id=?)",
+    "parked_keys": "SEARCH parked USING INDEX parked_entity (i_handler=? AND entity_id=?)",
     "has_parked": "SEARCH parked USING",
     "successor": "SEARCH event USING INDEX event_entity (entity_id=? AND entity=?",
     "settled_between": "SEARCH attempt USING COVERING INDEX attempt_status (i_handler=? AND status",

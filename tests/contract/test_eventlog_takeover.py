@@ -10,7 +10,7 @@ import pytest
 from engine_rig import handler_change
 from espf.clock import SystemClock
 from espf.database_url import PostgresUrl
-from espf.eventlog.model import LANES, TokenWish
+from espf.eventlog.model import ALL_LANES, TokenWish
 from espf.eventlog.postgres.connection import settings
 from espf.eventlog.postgres.leasing import applications, draw_tokens
 from espf.eventlog.postgres.link import Link
@@ -40,7 +40,7 @@ async def test_lanes_whose_rows_a_paused_owner_has_locked_are_taken_all_the_same
 
     taken = await storage.take(1, "two")
 
-    assert len(taken) == LANES
+    assert len(taken) == ALL_LANES
     with pytest.raises(psycopg.OperationalError):
         paused.commit()
     paused.close()

@@ -148,10 +148,10 @@ async def test_a_handler_that_cannot_read_costs_no_other_its_lease(fleet: Fleet)
     answered = asyncio.Event()
     read = two.log.read
 
-    async def slow_read(i_handler: int, *given: Any) -> Batch:
+    async def slow_read(i_handler: int, *given: Any, **named: Any) -> Batch:
         if i_handler == hanging:
             await answered.wait()
-        return await read(i_handler, *given)
+        return await read(i_handler, *given, **named)
 
     two.log.read = slow_read  # type: ignore[method-assign]
     await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
