@@ -103,7 +103,6 @@ async def test_a_derived_event_is_sent_like_one_that_capture_wrote(
         ("blocked = 'Y'", ["Account/Blocked"]),
         ("bill_status = 'S'", ["Account/Status/Suspended", "Account/Status/Changed"]),
         ("bill_status = 'C'", ["Account/Status/Closed", "Account/Status/Changed"]),
-        ("limited = 'Y'", ["Account/Status/Changed"]),
         (
             "service_flags = 'Y'",
             ["Account/ServiceFlags/Changed", "Account/ServiceAttribute/Changed"],
@@ -120,6 +119,23 @@ async def test_what_happens_to_a_customer_happens_to_its_accounts(
 
     of_accounts = {name: keys for name, keys in found.items() if name.startswith("Account/")}
     assert of_accounts == {name: [1, 2] for name in types}
+
+
+async def test_a_limited_customer_has_two_events_and_its_accounts_hear_of_each(
+    rig: Rig, dispatchers: Dispatchers
+) -> None:
+    rig.sql("UPDATE customers SET limited = 'Y' WHERE i_customer = 1")
+
+    derived = await dispatchers.settle()
+
+    causes = [
+        rig.sql("SELECT event_type FROM event WHERE i_event = ?", one.caused_by)[0][0]
+        for one in derived
+    ]
+    assert [(one.event_type, one.entity_id) for one in derived] == [
+        ("Account/Status/Changed", key) for key in (1, 2, 1, 2)
+    ]
+    assert causes == ["Customer/Status/Limited"] * 2 + ["Customer/Status/Changed"] * 2
 
 
 async def test_an_account_that_is_so_by_itself_hears_nothing(

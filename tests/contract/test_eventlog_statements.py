@@ -15,9 +15,9 @@ SQL = statements("sqlite")
 INDEXES = {
     "read": "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "read_bulk": "SEARCH event USING INDEX event_bulk (i_event>? AND i_event<?)",
-    "has_bulk": "SEARCH event USING COVERING INDEX event_bulk (i_event>? AND i_event<?)",
+    "has_bulk": "SEARCH event USING INDEX event_bulk (i_event>? AND i_event<?)",
     "behind_bulk": "SEARCH e USING INDEX event_entity (entity_id=? AND entity=? AND i_event>? AND",
-    "any_behind_bulk": "SEARCH parked USING COVERING INDEX parked_behind_bulk (i_handler=?)",
+    "any_behind_bulk": "SEARCH parked USING INDEX parked_behind_bulk (i_handler=?)",
     "release_behind_bulk": "SEARCH parked USING INDEX parked_behind_bulk (i_handler=?)",
     "due": "SEARCH parked USING INDEX parked_due (i_handler=? AND due_us<?)",
     "next_due": "SEARCH parked USING COVERING INDEX parked_due (i_handler=? AND due_us>?)",

@@ -32,7 +32,9 @@ def choice(derivation: Derivation) -> Choice:
     kind = _SINGLE.get(derivation.scope)
     if kind is not None:
         table, key, entity = kind
-        condition = "a.bill_status <> 'C'" if table == "accounts" else "true"
+        condition = f"a.{key} = :owner"
+        if table == "accounts":
+            condition += " AND a.bill_status <> 'C'"
         candidates = (
             f"SELECT {key} FROM {table} WHERE {key} = :owner AND {key} > :after LIMIT :limit"
         )

@@ -26,7 +26,8 @@ class Breaker:
         self._failures = 0
         self._refused = 0
         self._entities: set[EntityKey] = set()
-        self._next_probe_s = 0.0
+        self.next_probe_s = 0.0
+        """When the next probe may be sent (boot-time clock), while it is open."""
         self._probed: deque[EntityKey] = deque(maxlen=64)
 
     @property
@@ -68,12 +69,12 @@ class Breaker:
             return False
         self.state = "open"
         self.reason = reason
-        self._next_probe_s = 0.0
+        self.next_probe_s = 0.0
         return True
 
     def probe_due(self, now_s: float) -> bool:
         """Whether a probe may be sent now (boot-time clock, seconds)."""
-        return self.is_open and now_s >= self._next_probe_s
+        return self.is_open and now_s >= self.next_probe_s
 
     def may_probe(self, key: EntityKey) -> bool:
         """Whether this entity was not among the last probes: one bad subscriber must not decide."""
@@ -81,16 +82,16 @@ class Breaker:
 
     def probed_elsewhere(self, now_s: float) -> None:
         """Another instance has the present probe."""
-        self._next_probe_s = now_s + self._probe_interval_s
+        self.next_probe_s = now_s + self._probe_interval_s
 
     def probe_sent(self, key: EntityKey, now_s: float) -> None:
         """A probe left; the next one waits for the interval."""
         self._probed.append(key)
-        self._next_probe_s = now_s + self._probe_interval_s
+        self.next_probe_s = now_s + self._probe_interval_s
 
     def probe_unused(self) -> None:
         """The probe was not sent after all: another may leave at once."""
-        self._next_probe_s = 0.0
+        self.next_probe_s = 0.0
 
     def forget_probes(self) -> None:
         """Every entity at hand was probed: start over with the first."""

@@ -59,8 +59,9 @@ class Feeder:
                 flow.results_waiting()
 
     def _nap_s(self) -> float:
-        if self._flow.breaker.is_open:
-            return 0.1
+        breaker, now_s = self._flow.breaker, self._flow.clock.monotonic()
+        if breaker.is_open:
+            return min(0.1, max(0.005, breaker.next_probe_s - now_s))
         most_s = RELEASE_S if self._flow.window.bulk_waited_for else 1.0
         if self._next_due_us is None:
             return most_s
@@ -101,6 +102,8 @@ class Feeder:
         now_us = flow.clock.now_us()
         arrived = self._next_due_us is not None and now_us >= self._next_due_us
         if not (flow.look_for_due or arrived) or len(flow.ready) >= READY_LOW:
+            return False
+        if not flow.wall.fits:  # the instance is about to notice, and to say that times have moved
             return False
         flow.look_for_due = False
         try:

@@ -15,6 +15,7 @@ from espf.clock import Clock
 from espf.engine.breaker import Breaker
 from espf.engine.item import Item
 from espf.engine.ready import Ready
+from espf.engine.wall import WallClock
 from espf.engine.window import Window
 from espf.eventlog.model import ALL_LANES, EntityKey, HandlerRow, HandlerState
 from espf.handlers.port import Iteration, Skipped
@@ -43,11 +44,13 @@ class Flow:
         instance: str,
         clock: Clock,
         lease: Lease,
+        wall: WallClock,
         results_waiting: Callable[[], None],
     ) -> None:
         self.row = row
         self.instance = instance
         self.lease = lease
+        self.wall = wall
         self.settings = settings
         self.clock = clock
         self.results_waiting = results_waiting

@@ -16,6 +16,7 @@ from espf.engine.meters import Meters
 from espf.engine.patience import until_stored
 from espf.engine.runner import Runner
 from espf.engine.settler import Settler
+from espf.engine.wall import WallClock
 from espf.errors import ConfigError, HandlerError, StorageError
 from espf.eventlog.model import HandlerRow, InstanceRow, LaneLease, Standing
 from espf.eventlog.port import EventLog
@@ -38,10 +39,6 @@ StartHandler = Callable[[HandlerRow, Callable[[], bool]], tuple[Handler, Handler
 Raises ConfigError or HandlerError.
 """
 DEFAULT_LEASE_S = 6.0
-CLOCK_JUMP_US = 1_000_000
-"""The wall clock is taken to be set when it moves this much between two looks at it."""
-SLACK_US = 100_000
-"""What was noted this long before the last look may be by the new clock, too: a look takes time."""
 
 _log = structlog.get_logger("espf.engine")
 
@@ -104,8 +101,7 @@ class Instance:
         self._try_again_s = math.inf
         self._standing = Standing(0, -1, -1)
         self._horizon = 0
-        self._watched_s = clock.monotonic()
-        self._offset_us: int | None = None
+        self._wall = WallClock(clock)
         self._moved = True
         """Something was committed that was not followed yet."""
 
@@ -173,15 +169,12 @@ class Instance:
 
     async def _follow_clock(self) -> None:
         """Notice when somebody sets the wall clock: due times and ages are told by it."""
-        now_s = self._clock.monotonic()
-        offset_us = self._clock.now_us() - int(now_s * 1_000_000)
-        jumped_us, self._offset_us = offset_us - (self._offset_us or offset_us), offset_us
-        unwatched_us, self._watched_s = int((now_s - self._watched_s) * 1_000_000), now_s
-        if abs(jumped_us) < CLOCK_JUMP_US:
+        jump = self._wall.look()
+        if jump is None:
             return
-        _log.warning("clock.jumped", by_s=round(jumped_us / 1_000_000, 1))
-        since_us = self._clock.now_us() - min(unwatched_us + SLACK_US, abs(jumped_us) // 2)
-        await self._settler.alone(lambda: self._move_times(jumped_us, since_us))
+        _log.warning("clock.jumped", by_s=round(jump.by_us / 1_000_000, 1))
+        await self._settler.alone(lambda: self._move_times(jump.by_us, jump.since_us))
+        self._wall.moved()
 
     async def _move_times(self, by_us: int, since_us: int) -> None:
         for runner in list(self._runners.values()):
@@ -292,6 +285,7 @@ class Instance:
             instance=self.name,
             clock=self._clock,
             lease=self._keeper.lease,
+            wall=self._wall,
             results_waiting=self._settler.results_waiting,
         )
         self.meters.watch(flow)

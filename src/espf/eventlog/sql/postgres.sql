@@ -146,6 +146,23 @@ WHERE EXISTS (
       AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
 );
 
+-- What waited for bulk events before it is due once both cursors of its lanes are past it, or waits
+-- behind what is parked before it.
+-- name: release_behind_bulk
+UPDATE parked SET behind_bulk = 0, due_us = CASE WHEN EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+) THEN NULL ELSE CAST(:now_us AS bigint) END
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event <= (
+    SELECT min(c.position) FROM lane_cursor AS c
+    WHERE c.i_handler = parked.i_handler AND c.bulk = 0 AND c.lane IN (parked.lane, parked.lane + 64)
+)
+RETURNING 1;
+
+-- name: any_behind_bulk
+SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler AND behind_bulk = 1);
+
 -- Which of these entities have something parked. The first parked row of each is looked up in the
 -- index's own order, here and below: whatever the statistics say, no plan that reads all that is
 -- parked looks cheaper, as it did when 100,000 rows of one entity were most of the table.

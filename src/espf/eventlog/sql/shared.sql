@@ -63,23 +63,6 @@ WHERE i_handler = :i_handler AND i_event > :after AND i_event <= :upto;
 -- name: has_bulk
 SELECT EXISTS (SELECT 1 FROM event WHERE bulk = 1 AND i_event > :bulk_after AND i_event <= :upto);
 
--- What waited for bulk events before it is due once both cursors of its lanes are past it, or waits
--- behind what is parked before it.
--- name: release_behind_bulk
-UPDATE parked SET behind_bulk = 0, due_us = CASE WHEN EXISTS (
-    SELECT 1 FROM parked AS earlier
-    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
-      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
-) THEN NULL ELSE CAST(:now_us AS bigint) END
-WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event <= (
-    SELECT min(c.position) FROM lane_cursor AS c
-    WHERE c.i_handler = parked.i_handler AND c.bulk = 0 AND c.lane IN (parked.lane, parked.lane + 64)
-)
-RETURNING 1;
-
--- name: any_behind_bulk
-SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler AND behind_bulk = 1);
-
 -- name: has_parked
 SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler);
 

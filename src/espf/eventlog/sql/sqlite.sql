@@ -106,6 +106,23 @@ WHERE EXISTS (
       AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
 );
 
+-- What waited for bulk events before it is due once both cursors of its lanes are past it, or waits
+-- behind what is parked before it.
+-- name: release_behind_bulk
+UPDATE parked INDEXED BY parked_behind_bulk SET behind_bulk = 0, due_us = CASE WHEN EXISTS (
+    SELECT 1 FROM parked AS earlier
+    WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
+      AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
+) THEN NULL ELSE CAST(:now_us AS bigint) END
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event <= (
+    SELECT min(c.position) FROM lane_cursor AS c
+    WHERE c.i_handler = parked.i_handler AND c.bulk = 0 AND c.lane IN (parked.lane, parked.lane + 64)
+)
+RETURNING 1;
+
+-- name: any_behind_bulk
+SELECT EXISTS (SELECT 1 FROM parked INDEXED BY parked_behind_bulk WHERE i_handler = :i_handler AND behind_bulk = 1);
+
 -- name: parked_keys
 SELECT entity, entity_id, min(CASE WHEN behind_bulk = 1 THEN i_event END) FROM parked
 WHERE i_handler = :i_handler AND entity_id IN (SELECT value FROM json_each(:entity_ids))
@@ -143,7 +160,7 @@ ON CONFLICT (i_handler, i_event) DO NOTHING;
 
 -- What an operator had sent again before it waits behind it.
 -- name: wait_behind
-UPDATE parked SET due_us = NULL
+UPDATE parked INDEXED BY parked_entity SET due_us = NULL
 WHERE i_handler = :i_handler AND entity_id = :entity_id AND entity = :entity AND i_event > :i_event
   AND due_us IS NOT NULL AND in_progress = 0;
 
