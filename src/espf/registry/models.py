@@ -9,13 +9,17 @@ them: exact on PostgreSQL, and what SQLite's numbers tell apart. Columns marked 
 from django.db import models
 from django.db.models import Q
 
-from espf.registry.columns import encrypted as _encrypted
-from espf.registry.columns import environment as _environment
-from espf.registry.columns import flag as _flag
-from espf.registry.columns import money as _money
-from espf.registry.columns import money_fits as _money_fits
-from espf.registry.columns import one_of as _one_of
-from espf.registry.columns import text as _text
+from espf.registry.belongings import (
+    CustomField,
+    CustomFieldValue,
+    Did,
+    FollowMe,
+    FollowMeNumber,
+    Invoice,
+    IpDevice,
+    IpDeviceProfile,
+)
+from espf.registry.columns import encrypted, environment, flag, money, money_fits, one_of, text
 from espf.registry.service_models import (
     Accessibility,
     AccessPolicy,
@@ -39,9 +43,17 @@ __all__ = [
     "Accessibility",
     "Account",
     "AccountAddon",
+    "CustomField",
+    "CustomFieldValue",
     "Customer",
     "CustomerSite",
+    "Did",
     "Environment",
+    "FollowMe",
+    "FollowMeNumber",
+    "Invoice",
+    "IpDevice",
+    "IpDeviceProfile",
     "Product",
     "Service",
     "ServiceAttribute",
@@ -83,9 +95,9 @@ class Product(models.Model):
     """What an account is rated by."""
 
     i_product = models.AutoField(primary_key=True)
-    env = _environment()
+    env = environment()
     name = models.CharField(max_length=255)
-    description = _text()
+    description = text()
     addon_priority = models.SmallIntegerField(db_default=0)
     vd_plan = models.ForeignKey(VdPlan, models.PROTECT, db_column="i_vd_plan", null=True)
     access_policy = models.ForeignKey(
@@ -108,24 +120,24 @@ class Customer(models.Model):
     """A payer. `balance` is what is owed; available funds are the limit less it."""
 
     i_customer = models.AutoField(primary_key=True)
-    env = _environment()
+    env = environment()
     name = models.CharField(max_length=255)
     bill_status = models.CharField(max_length=1, db_default="O")
-    blocked = _flag()
-    limited = _flag()
-    balance = _money(db_default=0)
-    credit_limit = _money(null=True)
-    companyname = _text()
-    firstname = _text()
-    lastname = _text()
-    email = _text()
-    phone1 = _text(64)
+    blocked = flag()
+    limited = flag()
+    balance = money(db_default=0)
+    credit_limit = money(null=True)
+    companyname = text()
+    firstname = text()
+    lastname = text()
+    email = text()
+    phone1 = text(64)
     service_flags = _service_flags()
-    baddr1 = _text()
-    city = _text(64)
-    state = _text(64)
-    zip = _text(16)
-    country = _text(2)
+    baddr1 = text()
+    city = text(64)
+    state = text(64)
+    zip = text(16)
+    country = text(2)
 
     class Meta:
         """Names are unique in an environment."""
@@ -133,11 +145,11 @@ class Customer(models.Model):
         db_table = "customers"
         constraints = (
             models.UniqueConstraint(fields=["env", "name"], name="customers_name"),
-            _one_of("customers", "bill_status", CUSTOMER_STATUSES),
-            _one_of("customers", "blocked", ("Y", "N")),
-            _one_of("customers", "limited", ("Y", "N")),
-            _money_fits("customers", "balance"),
-            _money_fits("customers", "credit_limit"),
+            one_of("customers", "bill_status", CUSTOMER_STATUSES),
+            one_of("customers", "blocked", ("Y", "N")),
+            one_of("customers", "limited", ("Y", "N")),
+            money_fits("customers", "balance"),
+            money_fits("customers", "credit_limit"),
             flags_are_letters("customers"),
         )
 
@@ -146,19 +158,19 @@ class SimCard(models.Model):
     """A card of the inventory. Its MSISDN is the id of the account that has it, never stored."""
 
     i_sim_card = models.AutoField(primary_key=True)
-    env = _environment()
+    env = environment()
     customer = models.ForeignKey(Customer, models.PROTECT, db_column="i_customer", null=True)
     imsi = models.CharField(max_length=15)
     iccid = models.CharField(max_length=22, null=True)
     status = models.CharField(max_length=9, db_default="available")
     amf = models.CharField(max_length=4, db_default="8000")
-    hlr_name = _text()
-    ki = _encrypted()
-    opc = _encrypted()
-    pin = _encrypted()
-    puk1 = _encrypted()
-    puk2 = _encrypted()
-    activation_code = _encrypted()
+    hlr_name = text()
+    ki = encrypted()
+    opc = encrypted()
+    pin = encrypted()
+    puk1 = encrypted()
+    puk2 = encrypted()
+    activation_code = encrypted()
 
     class Meta:
         """`status` follows the assignment: a trigger sets it, and refuses what contradicts it."""
@@ -167,7 +179,7 @@ class SimCard(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["env", "imsi"], name="sim_cards_imsi"),
             models.UniqueConstraint(fields=["env", "iccid"], name="sim_cards_iccid"),
-            _one_of("sim_cards", "status", CARD_STATUSES),
+            one_of("sim_cards", "status", CARD_STATUSES),
         )
 
 
@@ -179,7 +191,7 @@ class Account(models.Model):
     """
 
     i_account = models.AutoField(primary_key=True)
-    env = _environment()
+    env = environment()
     customer = models.ForeignKey(Customer, models.PROTECT, db_column="i_customer")
     product = models.ForeignKey(Product, models.PROTECT, db_column="i_product", null=True)
     sim_card = models.OneToOneField(SimCard, models.PROTECT, db_column="i_sim_card", null=True)
@@ -195,24 +207,24 @@ class Account(models.Model):
     billing_model = models.SmallIntegerField(db_default=1)
     balance_control = models.CharField(max_length=11, db_default="subordinate")
     bill_status = models.CharField(max_length=1, db_default="O")
-    blocked = _flag()
-    balance = _money(db_default=0)
-    credit_limit = _money(null=True)
+    blocked = flag()
+    balance = money(db_default=0)
+    credit_limit = money(null=True)
     activation_date = models.DateField(null=True)
     expiration_date = models.DateField(null=True)
-    companyname = _text()
-    firstname = _text()
-    lastname = _text()
-    email = _text()
-    phone1 = _text(64)
-    baddr1 = _text()
-    city = _text(64)
-    state = _text(64)
-    zip = _text(16)
-    country = _text(2)
-    time_zone_name = _text(64)
-    password = _encrypted()
-    h323_password = _encrypted()
+    companyname = text()
+    firstname = text()
+    lastname = text()
+    email = text()
+    phone1 = text(64)
+    baddr1 = text()
+    city = text(64)
+    state = text(64)
+    zip = text(16)
+    country = text(2)
+    time_zone_name = text(64)
+    password = encrypted()
+    h323_password = encrypted()
     customer_site = models.ForeignKey(
         CustomerSite, models.PROTECT, db_column="i_customer_site", null=True
     )
@@ -241,24 +253,12 @@ class Account(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["env", "visible_id"], name="accounts_id"),
             models.CheckConstraint(condition=~Q(visible_id=""), name="accounts_id_given"),
-            _one_of("accounts", "role", ROLES),
-            _one_of("accounts", "billing_model", BILLING_MODELS),
-            _one_of("accounts", "balance_control", BALANCE_CONTROLS),
-            _one_of("accounts", "bill_status", ACCOUNT_STATUSES),
-            _one_of("accounts", "blocked", ("Y", "N")),
-            _money_fits("accounts", "balance"),
-            _money_fits("accounts", "credit_limit"),
+            one_of("accounts", "role", ROLES),
+            one_of("accounts", "billing_model", BILLING_MODELS),
+            one_of("accounts", "balance_control", BALANCE_CONTROLS),
+            one_of("accounts", "bill_status", ACCOUNT_STATUSES),
+            one_of("accounts", "blocked", ("Y", "N")),
+            money_fits("accounts", "balance"),
+            money_fits("accounts", "credit_limit"),
             flags_are_letters("accounts"),
         )
-
-
-from espf.registry.belongings import (  # noqa: E402, F401 - Django finds models here
-    CustomField,
-    CustomFieldValue,
-    Did,
-    FollowMe,
-    FollowMeNumber,
-    Invoice,
-    IpDevice,
-    IpDeviceProfile,
-)

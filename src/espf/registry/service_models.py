@@ -24,8 +24,6 @@ PRIORITIES = {
     30: "high",
 }
 """Of a product: 0 is a main product, the others are add-ons (domain, 8)."""
-ATTRIBUTE_OWNERS = ("i_account", "i_customer_site", "i_customer", "i_product")
-"""The nearest first."""
 
 
 def service_flags() -> "models.CharField[str, str]":
