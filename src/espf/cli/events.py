@@ -212,18 +212,23 @@ def _change(
     """Change everything that fits; `done` says how many it were. Ctrl-C stops between portions."""
     from espf.app import open_operations
     from espf.cli.progress import portions_progress
+    from espf.cli.stopping import stops_between_portions
     from espf.config import load_config
 
     so_far = 0
     with open_operations(load_config()) as operations:
         _require_known(operations, wanted)
         try:
-            with portions_progress(operations.newest_event()) as moved:
+            with (
+                portions_progress(operations.newest_event()) as moved,
+                stops_between_portions() as check_stop,
+            ):
 
                 def count_on(changed: int, i_event: int) -> None:
                     nonlocal so_far
                     so_far = changed
                     moved(changed, i_event)
+                    check_stop()
 
                 count = change(operations, count_on)
         except KeyboardInterrupt:
