@@ -222,8 +222,8 @@ async def test_a_date_that_is_none_is_told_of_with_its_account(source, rig):
         await source.of_account(3)
 
 
-HOT = ("of_account", "of_imsi", "of_id", "of_page", "has_card")
-BOUND = {"i_account": 1, "imsi": THREE, "id": "300", "after": 1, "limit": 10}
+HOT = ("of_account", "of_imsi", "of_id", "of_page", "has_card", "details_of_account")
+BOUND = {"i_account": 1, "key": 1, "imsi": THREE, "id": "300", "after": 1, "limit": 10}
 
 
 @pytest.mark.parametrize("name", HOT)
