@@ -325,6 +325,21 @@ async def test_the_plain_style_is_the_plain_sender(start, receiver):
     assert "pb_data" not in body(receiver)
 
 
+async def test_a_request_that_waited_for_the_registry_counts_when_it_leaves(start, source):
+    class Slow:
+        async def details(self, wanted: list[Whose]) -> list[Parts]:
+            await asyncio.sleep(0.05)
+            return await source.details(wanted)
+
+    held: list[float] = []
+    slow = start(subscribers=Slow())
+
+    await slow.deliver(BLOCKED, Attempt(1, Iteration(1, held.append)))
+
+    assert len(held) >= 1
+    assert max(held) >= 0.04
+
+
 async def test_those_who_ask_at_once_are_read_together(source):
     class Counting:
         def __init__(self) -> None:

@@ -9,6 +9,7 @@ from espf.delivery.answers import AnswerRules
 from espf.delivery.errors import AnswerTimeout, ConnectionLost, ConnectRefused, DeliveryError
 from espf.delivery.http import ClientOptions, HttpClient, Target, TlsOptions
 from espf.delivery.masking import Mask
+from espf.delivery.outbox import LATE_S
 from espf.delivery.signing import Authenticator, date_header
 from espf.errors import ConfigError, HandlerError, PayloadError, StorageError
 from espf.events.catalogue import Catalogue
@@ -123,6 +124,7 @@ class EnrichedSender(EventSender):
 
     async def deliver(self, event: Event, attempt: Attempt) -> Outcome | Skipped:
         """Write the body and POST it; Skipped where the template gives nothing for the event."""
+        began_s = self._clock.monotonic()
         try:
             written = await self._writer.write(self._text(event), event, attempt)
         except PayloadError as error:
@@ -133,6 +135,9 @@ class EnrichedSender(EventSender):
             return written
         body, text = written.text.encode(), self._mask.text(written.text)
         head = self._head_for(body) + written.lines
+        late_s = self._clock.monotonic() - began_s
+        if late_s > LATE_S:  # the registry was slow: it counts against the rate from now on
+            attempt.iteration.held_up(late_s)
         try:
             response = await self._client.post(head, body, self._timeout_s, attempt.iteration)
         except DeliveryError as error:
