@@ -6,6 +6,7 @@ import threading
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 import postgres_rig
@@ -15,6 +16,7 @@ from espf.errors import ConfigError, StorageError
 from espf.registry.services import list_
 from espf.schema.migrate import migrate
 from espf.schema.places import MIGRATION_LOCK
+from espf.site.start import start
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +56,26 @@ def test_a_new_database_gets_tables_and_environment_1(empty):
 
 def test_a_second_time_there_is_nothing_to_do(migrated):
     assert migrate(str(migrated)) == []
+
+
+def test_a_registry_of_schema_3_keeps_its_rows_and_is_captured(empty):
+    start(empty)
+    call_command("migrate", "espf_schema", "0003", verbosity=0)
+    call_command("migrate", "espf_registry", "0001", verbosity=0)
+    connections.close_all()
+    shell(
+        empty,
+        "INSERT INTO customers (name) VALUES ('Ann')",
+        "INSERT INTO accounts (i_customer, id) VALUES (1, '1'), (1, '2')",
+    )
+    migrate(str(empty))
+    shell(
+        empty,
+        "INSERT INTO capture_gate VALUES ('Subscriber/Name/Changed')",
+        "UPDATE accounts SET firstname = 'Ann' WHERE city = '' AND i_master_account IS NULL",
+    )
+    with psycopg.connect(empty.conninfo) as connection:
+        assert connection.execute("SELECT count(*) FROM event").fetchone() == (2,)
 
 
 def test_a_database_of_a_newer_release_is_refused_untouched(migrated):
