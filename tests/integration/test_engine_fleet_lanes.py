@@ -156,7 +156,7 @@ async def test_a_handler_that_cannot_read_costs_no_other_its_lease(fleet: Fleet)
     two.log.read = slow_read  # type: ignore[method-assign]
     await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
     runner = two.instance._runners[hanging]
-    await fleet.until(lambda: runner.flow.reading, "a read hangs")
+    await fleet.until(lambda: runner.flow.lately.reading, "a read hangs")
     await one.leave()
     await fleet.until(lambda: fleet.owned(hanging) == {"two": 64}, "it has all lanes")
     fences = fleet.storage.all("SELECT fence FROM lane_cursor ORDER BY 1")

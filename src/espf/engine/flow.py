@@ -7,7 +7,7 @@ settler commits those and lets followers go. All on one event loop, so nothing h
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -31,6 +31,32 @@ class Lease:
 
     ends_s: float = math.inf
     """Infinity where there can be no other instance."""
+
+
+@dataclass(slots=True)
+class Lately:
+    """What was parked since the read under way began: its snapshot does not show it."""
+
+    reading: bool = False
+    """A read of the lanes is under way."""
+    parked: set[EntityKey] = field(default_factory=set)
+    waiters: dict[EntityKey, int] = field(default_factory=dict)
+    """What waits for bulk events: the first of each entity."""
+
+    def begin(self) -> None:
+        """A read begins."""
+        self.reading = True
+        self.parked.clear()
+        self.waiters.clear()
+
+    def note(self, items: Iterable[Item]) -> None:
+        """These were parked."""
+        if not self.reading:
+            return
+        for item in items:
+            self.parked.add(item.key)
+            if item.behind_bulk:
+                self.waiters.setdefault(item.key, item.event.i_event)
 
 
 class Flow:
@@ -63,12 +89,7 @@ class Flow:
         """To be parked: behind an earlier one of their entity, or because they hold their lane."""
         self.open_parked: set[int] = set()
         """`i_event` of the parked events that are in memory."""
-        self.parked_lately: set[EntityKey] = set()
-        """Entities parked since the read under way began: its snapshot does not show them."""
-        self.waiters_lately: dict[EntityKey, int] = {}
-        """The same for what waits for bulk events: the first of each entity."""
-        self.reading = False
-        """A read of the lanes is under way."""
+        self.lately = Lately()
         self.skip_asked: dict[int, str] = {}
         """What operators asked to skip, as last read: i_event → reason."""
         self.probe: Item | None = None

@@ -54,9 +54,7 @@ class FreshReader:
             return False
         upto = min(flow.horizon, track.read_to + HEAD_LIMIT)
         bulk_after = flow.window.bulk.read_to
-        flow.reading = True
-        flow.parked_lately.clear()
-        flow.waiters_lately.clear()
+        flow.lately.begin()
         try:
             batch = await self._log.read(
                 self._i_handler,
@@ -68,7 +66,7 @@ class FreshReader:
             )
             behind_bulk = await self._behind_bulk(batch)
         finally:
-            flow.reading = False
+            flow.lately.reading = False
         self._take_in(batch, batch.events, track, behind_bulk)
         track.read_to = batch.read_to
         return True
@@ -92,9 +90,7 @@ class FreshReader:
         if room <= 0 or (lowest is not None and track.read_to >= lowest + HEAD_LIMIT):
             self._pass_oldest(track)
             return False
-        flow.reading = True
-        flow.parked_lately.clear()
-        flow.waiters_lately.clear()
+        flow.lately.begin()
         try:
             batch = await self._log.read_bulk(
                 self._i_handler,
@@ -104,7 +100,7 @@ class FreshReader:
                 track.lanes_to_read(upto),
             )
         finally:
-            flow.reading = False
+            flow.lately.reading = False
         # Few may lie among very many others: numbers bound how far it is read, as elsewhere.
         if batch.events:
             lowest = batch.events[0].i_event if lowest is None else lowest
@@ -151,12 +147,12 @@ class FreshReader:
         if item.behind_bulk:
             return True
         if flow.window.bulk_waited_for:
-            waiters = (batch.parked.get(key), flow.waiters_lately.get(key))
+            waiters = (batch.parked.get(key), flow.lately.waiters.get(key))
             if any(waiter is not None and waiter < number for waiter in waiters):
                 return True
             if flow.window.waits_for_bulk(key, number):
                 return True
-        parked = key in batch.parked or key in flow.parked_lately
+        parked = key in batch.parked or key in flow.lately.parked
         return parked and not flow.window.holds_back(key, flow.behind)
 
     def _pass_oldest(self, track: Track) -> None:

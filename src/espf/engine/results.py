@@ -47,11 +47,7 @@ class Contribution:
             return  # nothing of it is in memory any more
         for item in self.again:
             flow.put_first(item)
-        if flow.reading:
-            flow.parked_lately.update(item.key for item in (*self.parked, *self.passed))
-            for item in self.parked:
-                if item.behind_bulk:
-                    flow.waiters_lately.setdefault(item.key, item.event.i_event)
+        flow.lately.note((*self.parked, *self.passed))
         flow.let_go(self.settled, self.parked)
         flow.park_waiting({item.key for item in self.passed})
         if self.parked or self.released or any(item.parked for item in self.settled):
