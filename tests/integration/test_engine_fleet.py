@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from engine_rig import PLAIN
+from espf.eventlog.model import HandlerState
 from espf.handlers.port import Delivered, Outcome, RetryLater
 from fleet_rig import LEASE_S, Fleet, fleet_on
 from postgres_rig import clone, server
@@ -150,6 +151,32 @@ async def test_a_breaker_that_opens_on_one_opens_on_all_and_closes_for_all(fleet
         "all are delivered",
     )
     await fleet.until(lambda: not any(r.flow.breaker.is_open for r in runners), "closed on both")
+
+
+async def test_a_look_at_the_breaker_from_before_it_opened_does_not_close_it(
+    fleet: Fleet,
+) -> None:
+    i_handler = fleet.add("hss", Concurrency=4)
+    [one] = fleet.join("one")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 1), "it has all")
+    one.far["hss"].answer = lambda *_: RetryLater("", "refused", refused=True)
+    runner, answered, ask = one.instance._runners[i_handler], asyncio.Event(), one.log.state
+
+    async def slow(i_handler: int) -> HandlerState:
+        found = await ask(i_handler)
+        await answered.wait()
+        return found
+
+    one.log.state = slow  # type: ignore[method-assign]
+    look = asyncio.create_task(runner.follow_state())
+    await asyncio.sleep(0.1)
+    await asyncio.to_thread(fleet.storage.append, [(entity, PLAIN) for entity in range(64)])
+    stored = "SELECT breaker FROM handler_state"
+    await fleet.until(lambda: fleet.storage.all(stored) == [("open",)], "it is open, and stored so")
+    answered.set()
+    await look
+
+    assert runner.flow.breaker.is_open
 
 
 async def test_whose_lanes_are_lost_sends_nothing_more_though_its_lease_is_renewed(

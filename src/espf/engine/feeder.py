@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from espf.engine.flow import Flow
 from espf.engine.fresh import BATCH, READY_LOW, FreshReader
@@ -163,7 +164,7 @@ class Feeder:
         if await self._log.claim_probe(self._i_handler, flow.state.probe):
             flow.state = replace(flow.state, probe=flow.state.probe + 1)
             return bool(flow.ready)
-        flow.follow(await self._log.state(self._i_handler))
+        await flow.learn(partial(self._log.state, self._i_handler))
         flow.breaker.probed_elsewhere(flow.clock.monotonic())
         return False
 

@@ -6,7 +6,7 @@ settler commits those and lets followers go. All on one event loop, so nothing h
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -98,6 +98,10 @@ class Flow:
         self.state = HandlerState()
         self.breaker_moved = False
         """The breaker opened or closed here: the next settlement stores it."""
+        self.breaker_storing = False
+        """It is on its way to the database."""
+        self.breaker_moves = 0
+        """How often it moved here, or that was stored."""
         self.release_since_us: int | None = None
         """An outage is over: what parked since then is due now."""
         self.paused = row.paused
@@ -120,11 +124,18 @@ class Flow:
         self.fed = asyncio.Event()
         """Wakes the feeder."""
 
-    def follow(self, state: HandlerState) -> None:
-        """The stored state, which any instance may have changed: theirs is ours, too."""
+    async def learn(self, stored: Callable[[], Awaitable[HandlerState]]) -> None:
+        """Follow what is stored, which any instance may have changed, unless ours is newer.
+
+        Ours is while it is about to be stored, and what was asked for before then is older.
+        """
+        moves = self.breaker_moves
+        state = await stored()
+        if moves == self.breaker_moves and not (self.breaker_moved or self.breaker_storing):
+            self._follow(state)
+
+    def _follow(self, state: HandlerState) -> None:
         moved, self.state = state.probe != self.state.probe, state
-        if self.breaker_moved:
-            return  # ours is newer, and about to be stored
         if state.breaker == "open":
             if not self.breaker.is_open:
                 self.breaker.restore(since_us=state.since_us, reason=state.reason)
@@ -327,6 +338,7 @@ class Flow:
 
     def _move_breaker(self) -> None:
         self.breaker_moved = True
+        self.breaker_moves += 1
         now_us = self.clock.now_us()
         if self.breaker.is_open:
             self.state = replace(self.state, stopped_since_us=self.state.stopped_since_us or now_us)

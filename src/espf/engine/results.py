@@ -37,6 +37,7 @@ class Contribution:
     """A cursor moved, so there is room to read."""
     released: bool = False
     """What an outage parked is due."""
+    breaker_moved: bool = False
     again: list[Item] = field(default_factory=list)
     """Failed probes of events that were not parked: they keep their place."""
 
@@ -45,6 +46,9 @@ class Contribution:
         flow = self.runner.flow
         if flow.lost:
             return  # nothing of it is in memory any more
+        if self.breaker_moved:
+            flow.breaker_storing = False
+            flow.breaker_moves += 1
         for item in self.again:
             flow.put_first(item)
         flow.lately.note((*self.parked, *self.passed))
@@ -70,7 +74,8 @@ def contribute(runner: Runner, settlement: Settlement) -> Contribution:
     settlement.positions += positions
     part.moved = bool(positions)
     if flow.breaker_moved:
-        flow.breaker_moved = False
+        flow.breaker_moved, flow.breaker_storing = False, True
+        part.breaker_moved = True
         breaker = flow.breaker
         since_us = breaker.since_us if breaker.is_open else None
         move = BreakerMove(runner.row.i_handler, breaker.state, since_us, breaker.reason)

@@ -46,7 +46,7 @@ class Runner:
 
     async def follow_state(self) -> None:
         """The breaker may have moved, here or on another instance."""
-        self.flow.follow(await self._log.state(self.row.i_handler))
+        await self.flow.learn(partial(self._log.state, self.row.i_handler))
         self.go_on()
 
     async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
