@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from espf.clock import SystemClock
 from espf.events.model import Event
-from espf.handlers.contract.events import account_in, named_in
+from espf.events.payload import account_in
+from espf.handlers.contract.events import named_in
 from espf.handlers.contract.failures import NotNow, Unclear
 from espf.handlers.contract.handler import ContractHandler
 from espf.handlers.port import Attempt, Delivered, Iteration, Skipped
