@@ -73,7 +73,7 @@ def derive(shell: Shell, engine: Engine) -> tuple[int, float, float, float]:
         if time.perf_counter() - began > 600:
             raise SystemExit("the fan-out did not end")
     took = time.perf_counter() - began
-    return shell.value("SELECT sum(derived) FROM fanout"), took, before_mb, engine.memory_mb()
+    return int(shell.value("SELECT sum(derived) FROM fanout")), took, before_mb, engine.memory_mb()
 
 
 def latencies(shell: Shell, wire: WireClock, accounts: int, changes: int) -> list[float]:
