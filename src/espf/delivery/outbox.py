@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-LATE_S = 0.001
-"""A long turn of the loop: what was taken at its start leaves noticeably later."""
+LATE_S = 0.003
+"""A long turn of the loop: what was taken at its start leaves later than the bucket allows for."""
 
 
 class Writer(Protocol):

@@ -15,6 +15,9 @@ SPARE_S = 0.002
 _LEAST_SLICE = 64  # one commit for each token would cost more than it saves
 _SHARES = 8  # where others draw, too, none takes all that a second has
 _SLOT_S = 0.001
+_LEAVES_S = 0.003
+"""A request leaves this soon after its token was taken, or the bucket is told."""
+_SECOND_S = 1 + _SLOT_S + _LEAVES_S
 _COUNTS_S = 0.9
 """After which the stored bucket may no longer count a grant: it does for a second."""
 _SOON_S = _COUNTS_S - 3 * SLICE_S
@@ -63,6 +66,11 @@ class Bucket:
             _note(self._late, now_s)
         self._count(now_s)
 
+    def soon(self, now_s: float) -> int:
+        """How many are likely to be used before a slice is stale: twice as many as lately."""
+        self._room(now_s)
+        return int(2 * SLICE_S * self._sent_in_second)
+
     @property
     def owes_word(self) -> bool:
         """Whether the stored bucket is to be told of tokens that were used late."""
@@ -73,8 +81,8 @@ class Bucket:
         self._sent_in_second += 1
 
     def _room(self, now_s: float) -> int:
-        # A slot counts until all of it is a second old, so no second can hold more than the burst.
-        while self._sent and self._sent[0][0] + _SLOT_S + 1 <= now_s:
+        # A slot counts until all of it has left for a second: none holds more than the burst then.
+        while self._sent and self._sent[0][0] + _SECOND_S <= now_s:
             self._sent_in_second -= int(self._sent.popleft()[1])
         return self.burst - self._sent_in_second
 
@@ -104,7 +112,7 @@ class Bucket:
     def wait_s(self, now_s: float) -> float:
         """How long to wait before looking again: for a token, or for room in the second."""
         if self._room(now_s) < 1:
-            return max(_SLOT_S, self._sent[0][0] + _SLOT_S + 1 - now_s)
+            return max(_SLOT_S, self._sent[0][0] + _SECOND_S - now_s)
         # The bucket may get tokens back from another instance: never sleep until it is full.
         return min(SLICE_S, max(_SLOT_S, self._more_s - now_s))
 

@@ -165,9 +165,10 @@ class Sender:
             await self._tokens_wanted.wait()
             self._tokens_wanted.clear()
             self._telling = False
-            waiting = min(len(flow.ready) + 1, self._limit - flow.in_flight)
             asked_s = flow.clock.monotonic()
-            wish = bucket.wish(max(0, waiting), asked_s)
+            # What no worker comes to use before it is stale would be kept from other instances.
+            usable = max(0, self._limit - flow.in_flight) + bucket.soon(asked_s)
+            wish = bucket.wish(min(len(flow.ready) + 1, usable), asked_s)
             if wish.wanted > 0 or wish.returned or wish.late:
                 given = await self._draw(wish)
                 bucket.put(given, asked_s, flow.clock.monotonic())
