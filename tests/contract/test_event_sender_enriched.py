@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,23 +10,21 @@ from uuid import UUID
 import pytest
 
 import registry_rig
+from enriched_rig import START, senders
 from espf.clock import SystemClock
 from espf.errors import HandlerError, StorageError
 from espf.events.model import Event
 from espf.handlers.event_sender.handler import EnrichedSender, EventSender
-from espf.handlers.options import read_options
 from espf.handlers.port import (
     Attempt,
     Delivered,
     Handler,
-    HandlerContext,
     Iteration,
     Outcome,
     Rejected,
     RetryLater,
     Skipped,
 )
-from espf.handlers.types import handler_type
 from espf.subscribers.details import Parts, Whose
 from espf.subscribers.engines import open_subscribers
 from espf.subscribers.port import SubscriberSource
@@ -34,13 +32,6 @@ from espf.subscribers.together import PORTION, DetailReader
 from registry_rig import Rig
 from subscriber_rig import KI, decrypt, equip
 
-NSPS: dict[str, object] = {
-    "EventSender.BodyStyle": "nsps",
-    "EventSender.SuccessCodes": "2xx",
-    "EventSender.AuthMethod": "Custom",
-    "EventSender.CustomAuth.Type": "Bearer",
-    "EventSender.CustomAuth.Credentials": "a-token",
-}
 BLOCKED = Event(
     7615, 1, "Account/Blocked", "account", 3, 3, "2018-04-12 15:24:00",
     '{"i_account":3,"prev_blocked":"N","curr_blocked":"Y"}', True,
@@ -49,7 +40,6 @@ OUT_OF_FUNDS = Event(
     7616, 1, "Customer/ZeroAvailableFunds", "customer", 1, 1, "2018-04-12 15:24:01",
     '{"i_customer":1}', False,
 )  # fmt: skip
-START = Callable[..., Handler]
 
 
 @pytest.fixture(params=registry_rig.ENGINES)
@@ -73,27 +63,8 @@ async def source(rig: Rig) -> AsyncIterator[SubscriberSource]:
 
 @pytest.fixture
 async def start(receiver, clock, source) -> AsyncIterator[START]:
-    """Start EventSenders with these options that see the registry."""
-    receiver.answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
-    started: list[Handler] = []
-
-    def starting(
-        *, name: str = "nsps", subscribers: SubscriberSource | None = source, **options: object
-    ) -> Handler:
-        kind = handler_type("EventSender")
-        given = NSPS | {
-            "EventSender.URL": f"http://127.0.0.1:{receiver.port}/",
-            "EventSender.APIVersion": 1,
-            **{f"EventSender.{key}": value for key, value in options.items()},
-        }
-        settings = read_options(kind.settings, given, kind.name)
-        context = HandlerContext(name, clock, subscribers=subscribers)
-        started.append(kind.start(settings, frozenset(["all"]), context))
-        return started[-1]
-
-    yield starting
-    for handler in started:
-        await handler.close()
+    async with senders(receiver, clock, source) as made:
+        yield made
 
 
 async def deliver(handler: Handler, of: Event = BLOCKED, number: int = 1) -> Outcome | Skipped:
@@ -137,6 +108,8 @@ async def test_the_envelope_holds_the_event_and_the_account_as_it_is(start, rece
             "i_account": 3,
             "i_customer": 2,
             "i_product": 1,
+            "i_master_account": None,
+            "i_vd_plan": None,
             "id": "300",
             "role": "universal",
             "billing_model": 1,
@@ -156,6 +129,8 @@ async def test_the_envelope_holds_the_event_and_the_account_as_it_is(start, rece
             "available_funds": 10.0,
             "activation_date": "2026-01-02",
             "expiration_date": None,
+            "assigned_addons": [],
+            "service_features": [],
         },
         "customer_info": {
             "i_customer": 2,
@@ -167,7 +142,13 @@ async def test_the_envelope_holds_the_event_and_the_account_as_it_is(start, rece
             "credit_limit": None,
             "available_funds": None,
         },
-        "product_info": {"i_product": 1, "name": "LTE", "description": ""},
+        "product_info": {
+            "i_product": 1,
+            "name": "LTE",
+            "description": "",
+            "i_vd_plan": None,
+            "addon_priority": 0,
+        },
         "sim_info": {
             "i_sim_card": 3,
             "i_account": 3,

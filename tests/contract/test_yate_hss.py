@@ -135,6 +135,55 @@ async def test_the_subscribers_parameters_are_a_template(start, hss):
     assert hss.params("set_sim_range")["sim_profile"] == "usim"
 
 
+NAMED = (
+    "INSERT INTO access_policies (name) VALUES ('Fast');"
+    "INSERT INTO policy_attributes (i_access_policy, group_name, name, value) VALUES"
+    " (1, 'lte.wtl', 'cs_profile', 'gold'), (1, 'lte.wtl', 'eps_profile', 'lte-fast'),"
+    " (1, 'lte.wtl', 'ims_profile', ''), (1, 'another', 'ps_profile', 'wrong');"
+    "INSERT INTO policy_phases (i_access_policy, name) VALUES (1, 'after the quota');"
+    "INSERT INTO policy_attributes"
+    " (i_access_policy, i_access_policy_phase, group_name, name, value)"
+    " VALUES (1, 1, 'lte.wtl', 'eps_profile', 'slow'), (1, 1, 'lte.wtl', 'ps_profile', 'slow')"
+)
+"""Access policy 1."""
+
+
+def profiles(hss: Yate) -> dict[str, str]:
+    sent = hss.params("set_subscriber").items()
+    return {name: value for name, value in sent if name.endswith("_profile")}
+
+
+@pytest.mark.parametrize("owner", ["accounts", "products"])
+async def test_profiles_are_the_access_policys_or_else_the_options(start, hss, rig, owner):
+    rig.script(f"{NAMED};UPDATE {owner} SET i_access_policy = 1")
+    options = {"CSProfile": "voice", "PSProfile": "data", "IMSProfile": "volte"}
+
+    await deliver(start(**options))
+
+    expected = {"cs_profile": "gold", "eps_profile": "lte-fast"}
+    assert profiles(hss) == expected | {"ps_profile": "data", "ims_profile": "volte"}
+
+
+async def test_another_access_policy_gives_other_profiles_and_none_the_options(start, hss, rig):
+    rig.script(NAMED)
+    handler = start(CSProfile="voice")
+    await deliver(handler)
+    assert profiles(hss) == {"cs_profile": "voice"}
+    rig.events()
+
+    for policy, expected in [
+        (1, {"cs_profile": "gold", "eps_profile": "lte-fast"}),
+        (None, {"cs_profile": "voice"}),
+    ]:
+        hss.asked.clear()
+        rig.sql("UPDATE accounts SET i_access_policy = ? WHERE i_account = 3", policy)
+        (outcome,) = await deliver_captured(handler, rig)
+
+        assert isinstance(outcome, Delivered)
+        assert hss.writes == ["set_subscriber"]
+        assert profiles(hss) == expected
+
+
 async def test_what_was_accepted_is_not_sent_again(handler, hss):
     await deliver(handler)
     hss.asked.clear()

@@ -153,6 +153,10 @@ def read(text: str, **options: object) -> EventSenderSettings:
         ('{"a":{{ variables.nobody_has_this }}}', "gives nothing for any event type: .*nobody_has"),
         ('{% if event_type == "Acount/New" %}{}{% endif %}', "gives nothing for any event type"),
         ("hello", "gives no JSON"),
+        (
+            "[{% for one in pb_data.account_info.assigned_addons %}{{ one.nam }}{% endfor %}]",
+            "gives nothing for any event type: .*nam",
+        ),
         ("{" * 9000, "must not be longer than 8192 characters"),
         ("{}\0", "control characters"),
     ],
@@ -167,6 +171,19 @@ def test_a_template_may_have_lines_and_need_not_fit_every_type():
 
     assert read(text).body_template == text
     assert read("  ").body_template == "  "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ pb_data.account_info.assigned_addons[0].addon_effective_to }}",
+        "{{ pb_data.account_info.service_features[0].attributes[0].effective_value }}",
+        "{{ pb_data.access_policy_info.attributes[0].group_name }}",
+        "{{ pb_data.prev_sim_info.imsi }}",
+    ],
+)
+def test_a_template_is_tried_with_every_part(text):
+    assert read(text).body_template == text
 
 
 def test_only_a_template_may_have_lines():

@@ -88,6 +88,14 @@ def account_in(event: Event) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
+def card_taken_in(event: Event) -> int | None:
+    """The card that the event takes from its account. Raises PayloadError for broken variables."""
+    if '"prev_i_sim_card"' not in event.variables:
+        return None
+    found = own_variables(event).get("prev_i_sim_card")
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
 def holds_account(event: Event) -> bool:
     """Whether the event's variables name an account, as a type with `v2_account` needs to know."""
     return '"i_account"' in event.variables and own_variables(event).get("i_account") is not None

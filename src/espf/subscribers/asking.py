@@ -7,6 +7,7 @@ from typing import NamedTuple
 from espf.clock import Clock, utc_text
 from espf.database_url import EngineName
 from espf.eventlog.statements import lists_adapted, read_files
+from espf.subscribers.details import Whose
 from espf.subscribers.steps import ResyncMark
 
 _WHOLE = ("of_account", "of_imsi", "of_id", "of_page", "of_page_of_product")
@@ -54,6 +55,23 @@ def count(i_product: int | None) -> Question:
 def services_of(keys: Sequence[int], clock: Clock) -> Question:
     """What `services` asks: as it holds now."""
     return Question("services", {"keys": list(keys), "now": utc_text(clock.now_us())})
+
+
+def details_of(wanted: Sequence[Whose], clock: Clock) -> list[Question]:
+    """What `details` asks: as many questions however much is wanted; `Found` has their answers."""
+    keys: dict[str, list[int]] = {"account": [], "customer": [], "sim": []}
+    for one in wanted:
+        keys[one.kind].append(one.key)
+        if one.prev_i_sim_card is not None:
+            keys["sim"].append(one.prev_i_sim_card)
+    accounts = keys["account"]
+    return [
+        Question("details_of_accounts", {"keys": accounts}),
+        Question("details_of_customers", {"keys": keys["customer"]}),
+        Question("details_of_cards", {"keys": keys["sim"]}),
+        Question("details_of_addons", {"keys": accounts, "now": utc_text(clock.now_us())}),
+        services_of(accounts, clock),
+    ]
 
 
 # ---- steps ----

@@ -1,4 +1,4 @@
-"""What applications are told of an account or a customer, so that they need not call back.
+"""What applications are told of an account, a customer or a card, so that they need not call back.
 
 Named as the billing API names it (domain, 5.2), and without secrets: no statement here reads one.
 """
@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from espf.clock import Clock
-from espf.subscribers.asking import Question
+from espf.subscribers.given import addons_by_account, features_shown, policy_shown
 from espf.subscribers.reading import day, limit, money
+from espf.subscribers.services import NO_SERVICES, Services, services
 from espf.subscribers.status import (
     AccountState,
     CustomerState,
@@ -22,27 +23,37 @@ from espf.subscribers.status import (
 
 Parts = Mapping[str, Mapping[str, Any]]
 """`account_info`, `customer_info`, … → their fields; empty if there is no such entity any more."""
+Rows = Sequence[Sequence[Any]]
 
 
 class Whose(NamedTuple):
-    """An account or a customer, by its key."""
+    """An account, a customer or a card, by its key."""
 
-    kind: Literal["account", "customer"]
+    kind: Literal["account", "customer", "sim"]
     key: int
+    prev_i_sim_card: int | None = None
+    """A card that was taken from the account, to be shown beside."""
 
-    @property
-    def question(self) -> Question:
-        """What asks for it."""
-        return Question(f"details_of_{self.kind}", {"key": self.key})
+
+class Found(NamedTuple):
+    """The answers to `asking.details_of`, in its order."""
+
+    accounts: Rows
+    customers: Rows
+    cards: Rows
+    addons: Rows
+    services: Rows
 
 
 class _Account(NamedTuple):
-    """A row of `details_of_account`, in the order of its columns."""
+    """A row of `details_of_accounts`, in the order of its columns."""
 
     i_env: int
     i_account: int
     i_customer: int
     i_product: int | None
+    i_master_account: int | None
+    i_vd_plan: int | None
     id: str
     role: str
     billing_model: int
@@ -61,6 +72,8 @@ class _Account(NamedTuple):
     time_zone_name: str
     product_name: str | None
     product_description: str | None
+    product_vd_plan: int | None
+    product_priority: int | None
     i_sim_card: int | None
     imsi: str
     iccid: str | None
@@ -73,20 +86,51 @@ class _Account(NamedTuple):
     customer_limit: str | None
 
 
-def parts(whose: Whose, rows: Sequence[Sequence[Any]], clock: Clock) -> Parts:
-    """The parts of what `whose.question` found."""
-    if not rows:
-        return {}
-    if whose.kind == "customer":
-        i_customer, name, *state = rows[0]
-        return {"customer_info": _customer(i_customer, name, state)}
-    return _of_account(_Account._make(rows[0]), clock)
+class _Card(NamedTuple):
+    """A row of `details_of_cards`, in the order of its columns."""
+
+    i_sim_card: int
+    i_account: int | None
+    imsi: str
+    iccid: str | None
+    id: str | None
+    status: str
 
 
-def _of_account(row: _Account, clock: Clock) -> Parts:
+def parts(wanted: Sequence[Whose], found: Found, clock: Clock) -> list[Parts]:
+    """The parts of each that was asked for, in their order."""
+    accounts = {row.i_account: row for row in map(_Account._make, found.accounts)}
+    customers = {row[0]: row for row in found.customers}
+    cards = {row.i_sim_card: row for row in map(_Card._make, found.cards)}
+    addons = addons_by_account(found.addons)
+    given = services(found.services)
+
+    def one(whose: Whose) -> Parts:
+        match whose.kind:
+            case "customer":
+                row = customers.get(whose.key)
+                return {} if row is None else {"customer_info": _customer(row[0], row[1], row[2:])}
+            case "sim":
+                return _card_part("sim_info", cards.get(whose.key))
+            case "account":
+                taken = _card_part("prev_sim_info", cards.get(whose.prev_i_sim_card or 0))
+                account = accounts.get(whose.key)
+                if account is None:
+                    return taken
+                own = given.get(whose.key, NO_SERVICES)
+                return _of_account(account, addons[whose.key], own, clock) | taken
+
+    return [one(whose) for whose in wanted]
+
+
+def _of_account(
+    row: _Account, addons: list[dict[str, Any]], given: Services, clock: Clock
+) -> dict[str, Mapping[str, Any]]:
     state = list(row[-5:])
-    found = {
-        "account_info": _account(row, state, clock),
+    features = features_shown(given)
+    found: dict[str, Mapping[str, Any]] = {
+        "account_info": _account(row, state, clock)
+        | {"assigned_addons": addons, "service_features": features},
         "customer_info": _customer(row.i_customer, row.customer_name, state),
     }
     if row.i_product is not None:
@@ -94,23 +138,36 @@ def _of_account(row: _Account, clock: Clock) -> Parts:
             "i_product": row.i_product,
             "name": row.product_name,
             "description": row.product_description,
+            "i_vd_plan": row.product_vd_plan,
+            "addon_priority": row.product_priority,
         }
+    if given.access_policy is not None:
+        found["access_policy_info"] = policy_shown(given.access_policy)
     if row.i_sim_card is not None:
-        found["sim_info"] = {
-            "i_sim_card": row.i_sim_card,
-            "i_account": row.i_account,
-            "imsi": row.imsi,
-            "iccid": row.iccid,
-            "msisdn": row.id.partition("@")[0],
-            "status": row.sim_status,
-        }
+        held = _Card(row.i_sim_card, row.i_account, row.imsi, row.iccid, row.id, row.sim_status)
+        found |= _card_part("sim_info", held)
     return found
 
 
+def _card_part(name: str, card: _Card | None) -> dict[str, Mapping[str, Any]]:
+    """A card as it is now; the number is that of the account that holds it."""
+    if card is None:
+        return {}
+    shown = {
+        "i_sim_card": card.i_sim_card,
+        "i_account": card.i_account,
+        "imsi": card.imsi,
+        "iccid": card.iccid,
+        "msisdn": None if card.id is None else card.id.partition("@")[0],
+        "status": card.status,
+    }
+    return {name: shown}
+
+
 _AS_IT_IS = (
-    "i_env", "i_account", "i_customer", "i_product", "id", "role", "billing_model",
-    "balance_control", "bill_status", "firstname", "lastname", "email", "phone1", "zip",
-    "time_zone_name", "product_name",
+    "i_env", "i_account", "i_customer", "i_product", "i_master_account", "i_vd_plan", "id", "role",
+    "billing_model", "balance_control", "bill_status", "firstname", "lastname", "email", "phone1",
+    "zip", "time_zone_name", "product_name",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from espf.clock import Clock
 from espf.database_url import PostgresUrl
 from espf.subscribers import asking
 from espf.subscribers.asking import Question
-from espf.subscribers.details import Parts, Whose, parts
+from espf.subscribers.details import Found, Parts, Whose, parts
 from espf.subscribers.model import Subscriber
 from espf.subscribers.postgres_connection import Connection
 from espf.subscribers.reading import Decrypt, key_of, subscriber
@@ -57,9 +57,8 @@ class PostgresSubscribers:
 
     async def details(self, wanted: Sequence[Whose]) -> list[Parts]:
         """What applications are told of these; one way there and back for all."""
-        found = await self._connection.run([one.question for one in wanted])
-        pairs = zip(wanted, found, strict=True)
-        return [parts(one, rows, self._clock) for one, rows in pairs]
+        found = await self._connection.run(asking.details_of(wanted, self._clock))
+        return parts(wanted, Found(*found), self._clock)
 
     async def close(self) -> None:
         """Give up the connection."""

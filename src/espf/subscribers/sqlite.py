@@ -10,7 +10,7 @@ from espf.clock import Clock
 from espf.eventlog.sqlite.connection import connect, translated
 from espf.subscribers import asking
 from espf.subscribers.asking import Question
-from espf.subscribers.details import Parts, Whose, parts
+from espf.subscribers.details import Found, Parts, Whose, parts
 from espf.subscribers.model import Subscriber
 from espf.subscribers.reading import Decrypt, key_of, subscriber
 from espf.subscribers.services import Services, services
@@ -59,7 +59,8 @@ class SqliteSubscribers:
 
     async def details(self, wanted: Sequence[Whose]) -> list[Parts]:
         """What applications are told of these."""
-        return [parts(one, self._rows(one.question), self._clock) for one in wanted]
+        asked = asking.details_of(wanted, self._clock)
+        return parts(wanted, Found(*(self._rows(one) for one in asked)), self._clock)
 
     async def close(self) -> None:
         """Give up the connection."""

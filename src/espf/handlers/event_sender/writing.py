@@ -1,7 +1,7 @@
 """Bodies that hold more than the event: the enriched envelope (domain, 5.2), or a template's.
 
-What an application would call back for is read here: one account or customer, as it is now, and
-only if the body shows it.
+What an application would call back for is read here: one account, customer or card, as it is now,
+and only if the body shows it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import orjson
 from espf.clock import Clock
 from espf.errors import HandlerError
 from espf.events.model import Event
-from espf.events.payload import account_in
+from espf.events.payload import account_in, card_taken_in
 from espf.handlers.event_sender.settings import EventSenderSettings
 from espf.handlers.port import Attempt, HandlerContext, Skipped
 from espf.subscribers.details import Parts, Whose
@@ -61,9 +61,11 @@ class BodyWriter:
             return {}
         i_account = account_in(event)
         if i_account is not None:
-            return await self.reader.of(Whose("account", i_account))
+            return await self.reader.of(Whose("account", i_account, card_taken_in(event)))
         if event.entity == "customer":
             return await self.reader.of(Whose("customer", event.entity_id))
+        if event.entity == "sim":
+            return await self.reader.of(Whose("sim", event.entity_id))
         return {}
 
     def _values(self, text: str, event: Event, details: Parts) -> dict[str, Any]:

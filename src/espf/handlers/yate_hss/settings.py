@@ -53,16 +53,24 @@ class YateHssSettings(StateSettings):
         description="SIM profile of new cards; it must exist on the HSS. Empty: not sent.",
     )
     cs_profile: str = Field(
-        "", alias="YateHSS.CSProfile", description="Service profile $cs_profile of the template."
+        "",
+        alias="YateHSS.CSProfile",
+        description="$cs_profile of accounts whose access policy names none in lte.wtl.",
     )
     ps_profile: str = Field(
-        "", alias="YateHSS.PSProfile", description="Service profile $ps_profile of the template."
+        "",
+        alias="YateHSS.PSProfile",
+        description="$ps_profile of accounts whose access policy names none in lte.wtl.",
     )
     eps_profile: str = Field(
-        "", alias="YateHSS.EPSProfile", description="Service profile $eps_profile of the template."
+        "",
+        alias="YateHSS.EPSProfile",
+        description="$eps_profile of accounts whose access policy names none in lte.wtl.",
     )
     ims_profile: str = Field(
-        "", alias="YateHSS.IMSProfile", description="Service profile $ims_profile of the template."
+        "",
+        alias="YateHSS.IMSProfile",
+        description="$ims_profile of accounts whose access policy names none in lte.wtl.",
     )
     block_scope: Annotated[str, Kind("cs, ps, lte"), AfterValidator(checks.block_scope)] = Field(
         "cs,ps,lte",
@@ -113,6 +121,16 @@ class YateHssSettings(StateSettings):
     def secrets(self) -> tuple[str, ...]:
         """To be masked in whatever the HSS says."""
         return (self.api_secret.get_secret_value(),)
+
+    @property
+    def service_profiles(self) -> dict[str, str]:
+        """The profiles of accounts whose access policy names no other, by the template's field."""
+        return {
+            "cs_profile": self.cs_profile,
+            "ps_profile": self.ps_profile,
+            "eps_profile": self.eps_profile,
+            "ims_profile": self.ims_profile,
+        }
 
     @property
     def blocked_services(self) -> frozenset[str]:

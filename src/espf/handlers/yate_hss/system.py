@@ -25,12 +25,15 @@ from espf.handlers.yate_hss.steps import RemoveCard, SetCard, SetServices, SetSu
 from espf.handlers.yate_hss.template import Value, fill, parse_template
 from espf.subscribers.model import SimCard, Subscriber
 from espf.subscribers.secret import NO_SECRET, Secret
+from espf.subscribers.services import AccessPolicy
 from espf.subscribers.steps import StepMemory
 
 CALLS_A_STEP = 2
 CANCEL_S = 0.2
 """A block ends a registration by a message to the network; a moment later the query shows it."""
 GONE = "gone"
+PROFILES = "lte.wtl"
+"""Group of an access policy's attributes that name profiles (domain, 8)."""
 ALL_SERVICES = frozenset(SERVICES)
 UNKNOWN = frozenset({"unknown"})
 """Services of a card of which nobody knows them: other than any that are wanted."""
@@ -124,11 +127,15 @@ class YateHss(ExternalSystem[CardState]):
             "product": subscriber.product or "",
             "active": 0 if subscriber.barred else 1,
             "sim_profile": settings.sim_profile,
-            "cs_profile": settings.cs_profile,
-            "ps_profile": settings.ps_profile,
-            "eps_profile": settings.eps_profile,
-            "ims_profile": settings.ims_profile,
+            **self._profiles(subscriber.services.access_policy),
         }
+
+    def _profiles(self, policy: AccessPolicy | None) -> dict[str, Value]:
+        """Service profiles: the access policy's where it names one, or else the option's."""
+        of_all = self._settings.service_profiles
+        if policy is None:
+            return dict(of_all)
+        return {name: policy.value(PROFILES, name) or other for name, other in of_all.items()}
 
     # ---- what is there ----
 

@@ -29,10 +29,10 @@ FIELDS: Mapping[str, str] = {
     "product": "name of the main product",
     "active": "1, or 0 while there is any reason to bar service; a number",
     "sim_profile": "YateHSS.SIMProfile",
-    "cs_profile": "YateHSS.CSProfile",
-    "ps_profile": "YateHSS.PSProfile",
-    "eps_profile": "YateHSS.EPSProfile",
-    "ims_profile": "YateHSS.IMSProfile",
+    "cs_profile": "cs_profile in group lte.wtl of the access policy, or else YateHSS.CSProfile",
+    "ps_profile": "ps_profile in group lte.wtl of the access policy, or else YateHSS.PSProfile",
+    "eps_profile": "eps_profile in group lte.wtl of the access policy, or else YateHSS.EPSProfile",
+    "ims_profile": "ims_profile in group lte.wtl of the access policy, or else YateHSS.IMSProfile",
 }
 """What may stand behind a `$` → what it is."""
 _FIELD = re.compile(r"\$(?:(?P<name>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)\}|(?P<dollar>\$)|)")

@@ -49,22 +49,38 @@ SELECT COUNT(*) FROM accounts;
 -- name: count_of_product
 SELECT COUNT(*) FROM accounts WHERE i_product = :i_product;
 
--- What applications are told of an account and of a customer: no column here is a secret.
--- name: details_of_account
-SELECT a.i_env, a.i_account, a.i_customer, a.i_product, a.id, a.role, a.billing_model,
-    a.balance_control, a.bill_status, a.blocked, CAST(a.balance AS text),
+-- What applications are told of accounts, customers and cards: no column here is a secret.
+-- name: details_of_accounts
+SELECT a.i_env, a.i_account, a.i_customer, a.i_product, a.i_master_account, a.i_vd_plan, a.id, a.role,
+    a.billing_model, a.balance_control, a.bill_status, a.blocked, CAST(a.balance AS text),
     CAST(a.credit_limit AS text), CAST(a.activation_date AS text),
     CAST(a.expiration_date AS text), a.firstname, a.lastname, a.email, a.phone1, a.zip,
-    a.time_zone_name, p.name, p.description, s.i_sim_card, s.imsi, s.iccid, s.status,
+    a.time_zone_name, p.name, p.description, p.i_vd_plan, p.addon_priority,
+    s.i_sim_card, s.imsi, s.iccid, s.status,
     c.name, c.bill_status, c.blocked, c.limited, CAST(c.balance AS text),
     CAST(c.credit_limit AS text)
 FROM accounts a
 JOIN customers c ON c.i_customer = a.i_customer
 LEFT JOIN products p ON p.i_product = a.i_product
 LEFT JOIN sim_cards s ON s.i_sim_card = a.i_sim_card
-WHERE a.i_account = :key;
+WHERE a.i_account IN (:keys[]);
 
--- name: details_of_customer
+-- name: details_of_customers
 SELECT i_customer, name, bill_status, blocked, limited, CAST(balance AS text),
     CAST(credit_limit AS text)
-FROM customers WHERE i_customer = :key;
+FROM customers WHERE i_customer IN (:keys[]);
+
+-- name: details_of_cards
+SELECT s.i_sim_card, a.i_account, s.imsi, s.iccid, a.id, s.status
+FROM sim_cards s
+LEFT JOIN accounts a ON a.i_sim_card = s.i_sim_card
+WHERE s.i_sim_card IN (:keys[]);
+
+-- Those that are not over; one that is yet to begin is assigned all the same.
+-- name: details_of_addons
+SELECT x.i_account, p.i_product, p.name, p.description, p.addon_priority, x.addon_effective_from,
+    x.addon_effective_to, p.i_vd_plan
+FROM account_addons x
+JOIN products p ON p.i_product = x.i_product
+WHERE x.i_account IN (:keys[]) AND (x.addon_effective_to IS NULL OR x.addon_effective_to > :now)
+ORDER BY x.i_account, p.addon_priority DESC, p.i_product;
