@@ -1,5 +1,7 @@
 """Sending again and skipping in bulk: in portions, counted beforehand, whole at every moment."""
 
+import asyncio
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,8 +10,10 @@ from engine_rig import OTHER, PLAIN, START_US, handler_change
 from espf.errors import ConfigError
 from espf.eventlog.operating import resending
 from espf.eventlog.operations import EventFilter
+from espf.eventlog.postgres.session import PostgresSession
 from log_world import FIRST_US, filters, worlds
-from storage_rig import Storage, attempt_row, park_row, settlement
+from postgres_rig import clone
+from storage_rig import PostgresStorage, Storage, attempt_row, moved, park_row, settlement
 
 quickly = settings(
     max_examples=60,
@@ -154,3 +158,30 @@ async def test_what_is_sent_again_goes_before_what_is_parked_of_its_entity(
     assert storage.parked() == {1: START_US, 2: None, 3: None}
     storage.operations.skip(EventFilter(i_events=[1]), "not wanted", START_US + 5)
     assert storage.parked() == {2: START_US + 5, 3: None}
+
+
+async def test_what_is_parked_while_what_is_before_it_is_skipped_does_not_wait_for_ever() -> None:
+    """The settlement waits for the skip's end, and finds that nothing is before it."""
+    with clone() as url:
+        storage = PostgresStorage(url)
+        i_handler = storage.add(handler_change())
+        first, second = storage.append([(1, PLAIN), (1, PLAIN)])
+        leases = await storage.take(i_handler, "one")
+        part = settlement()
+        part.positions.append(moved(i_handler, leases[1], first))
+        part.park.append(park_row(i_handler, first, 1))
+        await storage.log.settle(part)
+        part = settlement()
+        part.positions.append(moved(i_handler, leases[1], second))
+        part.park.append(park_row(i_handler, second, 1))
+        session = PostgresSession(url)
+        with session.changing():
+            resending.leave_parked(session, i_handler, [first], START_US)
+            settling = asyncio.create_task(storage.log.settle(part))
+            done, _ = await asyncio.wait([settling], timeout=0.5)
+            assert not done
+        await settling
+        session.close()
+
+        assert storage.parked() == {second: START_US}
+        await storage.close()

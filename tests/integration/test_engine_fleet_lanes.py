@@ -168,3 +168,53 @@ async def test_a_handler_that_cannot_read_costs_no_other_its_lease(fleet: Fleet)
     assert fleet.storage.all("SELECT fence FROM lane_cursor ORDER BY 1") == fences
     answered.set()
     await fleet.until(lambda: set(more) <= set(two.far["hanging"].sent), "and it does as well")
+
+
+async def test_what_waited_for_bulk_events_is_sent_by_whoever_has_its_lane(fleet: Fleet) -> None:
+    """Another instance looks for such, too, all the time: it lets none of these go."""
+    i_handler = fleet.add("hss", Concurrency=64)
+    one, two = fleet.join("one", "two")
+    await fleet.until(lambda: fleet.owned(i_handler) == {"one": 32, "two": 32}, "they share")
+    of = {
+        name: [
+            lane
+            for (lane,) in fleet.storage.all(
+                f"SELECT lane FROM lane_cursor WHERE owner = '{name}' AND lane < 64 ORDER BY 1"
+            )
+        ]
+        for name in ("one", "two")
+    }
+    slow = of["one"][0]
+    one.far["hss"].gate = asyncio.Event()
+    one.far["hss"].held = lambda event: event.entity_id == slow
+
+    def crowd(entity: int) -> list[int]:
+        """A bulk event, and an ordinary one that must wait for it."""
+        bulk = fleet.storage.append([(entity, PLAIN)], bulk=True)
+        return bulk + fleet.storage.append([(entity, PLAIN)])
+
+    held = await asyncio.to_thread(crowd, slow)
+    for entity in of["two"][:8]:
+        numbers = await asyncio.to_thread(crowd, entity)
+        await fleet.until(lambda wanted=numbers: finished(fleet) >= set(wanted), "both", 5)  # type: ignore[misc]
+    one.far["hss"].gate.set()
+    await fleet.until(lambda: finished(fleet) >= set(held), "those that were held")
+
+    sent = one.far["hss"].sent + two.far["hss"].sent
+    assert len(sent) == len(set(sent)) == 18
+    assert fleet.storage.all("SELECT count(*) FROM parked") == [(0,)]
+
+
+async def test_only_its_own_bulk_event_holds_an_ordinary_one_back(fleet: Fleet) -> None:
+    """Not what hangs in the same lane, ordinary or bulk, of others."""
+    fleet.add("hss", Concurrency=64)
+    [one] = fleet.join("one")
+    far = one.far["hss"]
+    far.gate = asyncio.Event()
+    far.held = lambda event: event.entity_id in (64, 128)
+    await asyncio.to_thread(fleet.storage.append, [(64, PLAIN)])
+    await asyncio.to_thread(fleet.storage.append, [(0, PLAIN), (128, PLAIN)], bulk=True)
+    [own] = await asyncio.to_thread(fleet.storage.append, [(0, PLAIN)])
+    await fleet.until(lambda: own in finished(fleet), "it is sent", 5)
+    far.gate.set()
+    await fleet.until(lambda: len(finished(fleet)) == 4, "and the others")

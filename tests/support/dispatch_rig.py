@@ -12,7 +12,7 @@ from espf.dispatch.fanouts import SessionFanouts
 from espf.eventlog.engines import open_session
 from espf.events.model import Event
 from espf.handlers.dispatchers.handler import Dispatcher
-from espf.handlers.port import Attempt, Iteration, Outcome, Skipped, always
+from espf.handlers.port import Attempt, HandlerContext, Iteration, Outcome, Skipped
 from registry_rig import Rig
 
 DISPATCHERS = (
@@ -39,7 +39,8 @@ class Dispatchers:
     def __init__(self, rig: Rig, fanouts: SessionFanouts) -> None:
         self.rig = rig
         self.fanouts = fanouts
-        self.all = {name: Dispatcher(name, fanouts, always) for name in DISPATCHERS}
+        context = HandlerContext("dispatcher", SystemClock())
+        self.all = {name: Dispatcher(name, fanouts, context) for name in DISPATCHERS}
         self.answers: list[Outcome | Skipped] = []
         self._seen = self._last()
 

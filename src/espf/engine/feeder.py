@@ -29,6 +29,8 @@ class Feeder:
         self._i_handler = flow.row.i_handler
         self._next_due_us: int | None = None
         self._released_s = -math.inf
+        self._release_after = 0
+        self._waiters_left = False
         self._turn = asyncio.Lock()
 
     async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
@@ -84,19 +86,25 @@ class Feeder:
         return await self._fresh.read() or due
 
     async def _release_behind_bulk(self) -> None:
-        flow, now_s = self._flow, self._flow.clock.monotonic()
-        if not flow.window.bulk_waited_for or now_s - self._released_s < RELEASE_S:
+        """A portion now and then, from first to last; then it is known whether any is left."""
+        flow, window, now_s = self._flow, self._flow.window, self._flow.clock.monotonic()
+        if not window.bulk_waited_for or now_s - self._released_s < RELEASE_S:
             return
         self._released_s = now_s
-        flow.window.parked_waiters = False  # one that is parked meanwhile says so
+        if not self._release_after:
+            self._waiters_left = False
+            window.parked_waiters = False  # one that is parked meanwhile says so
         left = True
         try:
-            released, left = await self._log.release_behind_bulk(
-                self._i_handler, flow.clock.now_us()
+            found = await self._log.release_behind_bulk(
+                self._i_handler, window.own, self._release_after, flow.clock.now_us()
             )
+            self._release_after = found.last or 0
+            self._waiters_left = self._waiters_left or found.left > 0
+            left = self._waiters_left or found.last is not None
         finally:
-            flow.window.parked_waiters = flow.window.parked_waiters or left
-        flow.look_for_due = flow.look_for_due or released
+            window.parked_waiters = window.parked_waiters or left
+        flow.look_for_due = flow.look_for_due or found.released > 0
 
     async def _fill_due(self) -> bool:
         flow = self._flow

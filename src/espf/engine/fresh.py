@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from espf.engine.flow import Flow
 from espf.engine.item import Item
+from espf.engine.ready import IN_A_ROW
 from espf.engine.track import Track
 from espf.eventlog.model import Batch, LaneLease
 from espf.eventlog.port import EventLog
@@ -26,6 +27,7 @@ class FreshReader:
         self._handler = handler
         self._i_handler = flow.row.i_handler
         self._already: frozenset[int] = frozenset()
+        self._reads = 0
 
     async def add_lanes(self, leases: Sequence[LaneLease]) -> None:
         """Take lanes, and learn what of them is settled above their cursors: it is not sent again.
@@ -41,7 +43,10 @@ class FreshReader:
         window.parked_waiters = True
 
     async def read(self) -> bool:
-        """Read a batch, if there is one and room for it."""
+        """Read a batch, if there is one and room for it. Every eighth time bulk events go first."""
+        self._reads += 1
+        if self._reads % IN_A_ROW == 0 and await self._read_bulk():
+            return True
         return await self._read_ordinary() or await self._read_bulk()
 
     async def _read_ordinary(self) -> bool:
@@ -82,7 +87,7 @@ class FreshReader:
         """Only up to where ordinary events are read: one before a bulk event has its place then."""
         flow, track = self._flow, self._flow.window.bulk
         upto = flow.window.ordinary.read_to
-        if len(flow.ready) >= READY_LOW or track.read_to >= upto:
+        if len(flow.ready.bulk) >= READY_LOW or track.read_to >= upto:
             return False
         oldest = track.oldest()
         lowest = oldest.event.i_event if oldest is not None else None

@@ -91,7 +91,7 @@ class Sender:
         probe = flow.probe
         if flow.stopping or flow.paused or flow.stalled or not flow.may_send():
             return None
-        queue = flow.ready.ordinary or flow.ready.bulk
+        queue = flow.ready.next_queue
         if probe is None and (flow.breaker.is_open or not queue):
             return None
         if self._bucket is not None and not self._may_leave(probe or queue[0]):
@@ -101,6 +101,7 @@ class Sender:
             flow.probe = None
             return probe
         item = queue.popleft()
+        flow.ready.taken(item)
         if len(queue) == REFILL_AT:
             flow.fed.set()
         return item

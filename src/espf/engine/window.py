@@ -173,7 +173,9 @@ class Window:
 
     @property
     def is_behind(self) -> bool:
-        """Whether nothing is open, and cursors are to be moved all the same."""
+        """Whether cursors are to be moved though nothing is settled just now."""
+        if self.bulk_waited_for and (self.ordinary.lag > 0 or self.bulk.lag > 0):
+            return True
         return not self.open and (self.ordinary.lag > 0 or self.bulk.lag >= self.bulk_step)
 
     @property

@@ -166,6 +166,20 @@ class Batch(NamedTuple):
     """There are bulk events up to here that are not read yet."""
 
 
+RELEASED_AT_ONCE = 500
+"""So many parked events are looked at in one transaction."""
+
+
+class ReleasedBehindBulk(NamedTuple):
+    """A portion of what waited for bulk events."""
+
+    released: int
+    left: int
+    """Of those looked at."""
+    last: int | None
+    """The last one looked at; None: there are no more after it."""
+
+
 class ParkedEvent(NamedTuple):
     """An event that left its lane unsettled."""
 

@@ -17,6 +17,7 @@ from espf.eventlog.model import (
     LaneLease,
     LaneRow,
     ParkedMoment,
+    ReleasedBehindBulk,
     Settlement,
     Standing,
     TokensGiven,
@@ -107,8 +108,10 @@ class EventLog(Protocol):
         `after`: up to where each bulk lane is read.
         """
 
-    async def release_behind_bulk(self, i_handler: int, now_us: int) -> tuple[bool, bool]:
-        """Let go what waited for bulk events that are settled; whether any was, and any is left."""
+    async def release_behind_bulk(
+        self, i_handler: int, lanes: Collection[int], after: int, now_us: int
+    ) -> ReleasedBehindBulk:
+        """Let go what waits in these lanes for bulk events that are settled: the next portion."""
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""

@@ -18,6 +18,8 @@ _SLOT_US = 3_000
 """Grants this near to each other count as one: a second has some 330 of them at most."""
 
 
+_HEARD_US = 700_000
+"""A token used that long ago was given within the last second."""
 _COUNTS_US = SECOND_US + _SLOT_US + SPARE_US
 
 
@@ -50,8 +52,10 @@ def draw(bucket: Bucket, wish: TokenWish, now_us: int) -> tuple[Bucket, TokensGi
     """
     level = _level(bucket, wish, now_us)
     grants = [(at, given) for at, given in bucket.grants if 0 <= now_us - at < _COUNTS_US]
-    grants = _taken_back(grants, wish.returned - wish.expired + sum(used for _, used in wish.late))
-    grants = sorted((*grants, *((now_us - ago_us, float(used)) for ago_us, used in wish.late)))
+    # What was used long ago, and is told only now, nobody counts any more.
+    late = [(now_us - ago_us, float(used)) for ago_us, used in wish.late if ago_us < _HEARD_US]
+    grants = _taken_back(grants, wish.returned - wish.expired + sum(used for _, used in late))
+    grants = sorted((*grants, *late))
     room = wish.burst - sum(given for _, given in grants)
     given = max(0.0, math.floor(min(level, wish.wanted, room) + 1e-9))
     if given:

@@ -120,6 +120,7 @@ def leave_parked(
 ) -> list[int]:
     """Remove those that are parked and not under way; what waited behind them is due."""
     bound = {"i_handler": i_handler, "numbers": list(numbers), "now_us": now_us}
+    session.run("lock_lanes", bound).fetchall()
     left = session.run("leave_parked", bound).fetchall()
     entities = sorted({entity_id for _, entity_id in left})
     if entities:

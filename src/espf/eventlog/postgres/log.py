@@ -14,6 +14,7 @@ from espf.eventlog.model import (
     BULK_FROM,
     DAY_US,
     MOVED_AT_ONCE,
+    RELEASED_AT_ONCE,
     Batch,
     DueEvents,
     HandlerRow,
@@ -23,6 +24,7 @@ from espf.eventlog.model import (
     LaneLease,
     LaneRow,
     ParkedMoment,
+    ReleasedBehindBulk,
     Settlement,
     Standing,
     TokensGiven,
@@ -172,13 +174,20 @@ class PostgresEventLog:
         async with self._on(self._reader) as link:
             return await reading.behind_bulk(link, i_handler, events, after)
 
-    async def release_behind_bulk(self, i_handler: int, now_us: int) -> tuple[bool, bool]:
+    async def release_behind_bulk(
+        self, i_handler: int, lanes: Collection[int], after: int, now_us: int
+    ) -> ReleasedBehindBulk:
         """Let go what waited for bulk events that are settled."""
-        bound = {"i_handler": i_handler, "now_us": now_us}
+        bound: dict[str, object] = {"i_handler": i_handler, "after": after, "now_us": now_us}
+        bound |= {"lanes": reading.listed(lanes, ALL_LANES), "limit": RELEASED_AT_ONCE}
         async with self._on(self._writer) as link:
-            released = await link.fetch(statement("release_behind_bulk"), bound)
-            ((left,),) = await link.fetch(statement("any_behind_bulk"), bound)
-        return bool(released), bool(left)
+            found = await link.fetch(statement("behind_bulk_next"), bound)
+            if not found:
+                return ReleasedBehindBulk(0, 0, None)
+            bound["upto"] = found[-1][0]
+            released = len(await link.fetch(statement("release_behind_bulk"), bound))
+        last = found[-1][0] if len(found) == RELEASED_AT_ONCE else None
+        return ReleasedBehindBulk(released, len(found) - released, last)
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""

@@ -41,7 +41,7 @@ def script_of(
     """
     parts = ["BEGIN", _MARK]
     if settlement.positions:
-        rows = [(p.i_handler, p.lane, p.position, p.fence) for p in settlement.positions]
+        rows = [(p.i_handler, p.lane, p.position, p.fence) for p in sorted(settlement.positions)]
         names = ("i_handler", "lane", "position", "fence")
         literals = {
             "positions": literal(_records(names, rows)),

@@ -171,7 +171,7 @@ ON CONFLICT (name) DO NOTHING;
 -- Out of their lanes by an operator's wish.
 -- name: send_again
 INSERT INTO parked (i_handler, i_event, entity, entity_id, lane, attempts, due_us, parked_us, reason)
-SELECT :i_handler, i_event, entity, entity_id, lane, :attempts, :now_us, :now_us,
+SELECT :i_handler, i_event, entity, entity_id, lane + 64 * bulk, :attempts, :now_us, :now_us,
     'sent again by hand'
 FROM event WHERE i_event IN (:numbers[])
 ON CONFLICT (i_handler, i_event) DO NOTHING;

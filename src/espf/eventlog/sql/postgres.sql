@@ -8,6 +8,10 @@ SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM attempt_i_attempt_seq
 -- name: lock_configuration
 SELECT value FROM espf_meta WHERE name = 'config_version' FOR UPDATE;
 
+-- No settlement parks what waits behind a row that is about to leave: it would wait for ever.
+-- name: lock_lanes
+SELECT lane FROM lane_cursor WHERE i_handler = :i_handler AND bulk = 0 ORDER BY lane FOR UPDATE;
+
 -- The horizon, see postgres/horizon.py. The last number drawn (0: none yet) …
 -- name: last_drawn
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_i_event_seq;
@@ -146,22 +150,39 @@ WHERE EXISTS (
       AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
 );
 
--- What waited for bulk events before it is due once both cursors of its lanes are past it, or waits
--- behind what is parked before it.
+-- What waits for bulk events, a portion of it.
+-- name: behind_bulk_next
+SELECT i_event FROM parked
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event > :after
+  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
+ORDER BY i_event LIMIT :limit;
+
+-- It is due once its entity has no event before it that a cursor has not passed, or waits behind what
+-- is parked before it.
 -- name: release_behind_bulk
 UPDATE parked SET behind_bulk = 0, due_us = CASE WHEN EXISTS (
     SELECT 1 FROM parked AS earlier
     WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
       AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
 ) THEN NULL ELSE CAST(:now_us AS bigint) END
-WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event <= (
-    SELECT min(c.position) FROM lane_cursor AS c
-    WHERE c.i_handler = parked.i_handler AND c.bulk = 0 AND c.lane IN (parked.lane, parked.lane + 64)
-)
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event > :after AND i_event <= :upto
+  AND (CAST(:lanes AS bigint[]) IS NULL OR lane = ANY(CAST(:lanes AS bigint[])))
+  AND NOT EXISTS (
+    SELECT 1 FROM event AS e
+    WHERE e.entity_id = parked.entity_id AND e.entity = parked.entity
+      AND e.i_event < parked.i_event AND e.i_event > (
+        SELECT min(l.position) FROM lane_cursor AS l WHERE l.i_handler = parked.i_handler
+          AND l.bulk = 0 AND l.lane IN (parked.lane, parked.lane + 64)
+      ) AND e.i_event > (
+        SELECT c.position FROM lane_cursor AS c WHERE c.i_handler = parked.i_handler
+          AND c.bulk = 0 AND c.lane = e.lane + 64 * e.bulk
+      ) AND e.event_type IN (
+        SELECT s.event_type FROM subscription AS s WHERE s.i_handler = parked.i_handler
+      ) AND NOT EXISTS (
+        SELECT 1 FROM parked AS p WHERE p.i_handler = parked.i_handler AND p.i_event = e.i_event
+      )
+  )
 RETURNING 1;
-
--- name: any_behind_bulk
-SELECT EXISTS (SELECT 1 FROM parked WHERE i_handler = :i_handler AND behind_bulk = 1);
 
 -- Which of these entities have something parked. The first parked row of each is looked up in the
 -- index's own order, here and below: whatever the statistics say, no plan that reads all that is

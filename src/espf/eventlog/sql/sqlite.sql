@@ -15,6 +15,9 @@ SELECT coalesce(max(i_attempt), 0) FROM attempt;
 -- name: lock_configuration
 SELECT 1;
 
+-- name: lock_lanes
+SELECT :i_handler;
+
 -- Left to itself it walks the key, and looks at each parked event.
 -- name: numbers_parked
 SELECT i_event FROM parked INDEXED BY parked_standing
@@ -106,22 +109,39 @@ WHERE EXISTS (
       AND e.event_type IN (SELECT event_type FROM subscription WHERE i_handler = :i_handler)
 );
 
--- What waited for bulk events before it is due once both cursors of its lanes are past it, or waits
--- behind what is parked before it.
+-- What waits for bulk events, a portion of it.
+-- name: behind_bulk_next
+SELECT i_event FROM parked INDEXED BY parked_behind_bulk
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event > :after
+  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
+ORDER BY i_event LIMIT :limit;
+
+-- It is due once its entity has no event before it that a cursor has not passed, or waits behind what
+-- is parked before it.
 -- name: release_behind_bulk
 UPDATE parked INDEXED BY parked_behind_bulk SET behind_bulk = 0, due_us = CASE WHEN EXISTS (
     SELECT 1 FROM parked AS earlier
     WHERE earlier.i_handler = parked.i_handler AND earlier.entity_id = parked.entity_id
       AND earlier.entity = parked.entity AND earlier.i_event < parked.i_event
 ) THEN NULL ELSE CAST(:now_us AS bigint) END
-WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event <= (
-    SELECT min(c.position) FROM lane_cursor AS c
-    WHERE c.i_handler = parked.i_handler AND c.bulk = 0 AND c.lane IN (parked.lane, parked.lane + 64)
-)
+WHERE i_handler = :i_handler AND behind_bulk = 1 AND i_event > :after AND i_event <= :upto
+  AND (:lanes IS NULL OR lane IN (SELECT value FROM json_each(:lanes)))
+  AND NOT EXISTS (
+    SELECT 1 FROM event AS e
+    WHERE e.entity_id = parked.entity_id AND e.entity = parked.entity
+      AND e.i_event < parked.i_event AND e.i_event > (
+        SELECT min(l.position) FROM lane_cursor AS l WHERE l.i_handler = parked.i_handler
+          AND l.bulk = 0 AND l.lane IN (parked.lane, parked.lane + 64)
+      ) AND e.i_event > (
+        SELECT c.position FROM lane_cursor AS c WHERE c.i_handler = parked.i_handler
+          AND c.bulk = 0 AND c.lane = e.lane + 64 * e.bulk
+      ) AND e.event_type IN (
+        SELECT s.event_type FROM subscription AS s WHERE s.i_handler = parked.i_handler
+      ) AND NOT EXISTS (
+        SELECT 1 FROM parked AS p WHERE p.i_handler = parked.i_handler AND p.i_event = e.i_event
+      )
+  )
 RETURNING 1;
-
--- name: any_behind_bulk
-SELECT EXISTS (SELECT 1 FROM parked INDEXED BY parked_behind_bulk WHERE i_handler = :i_handler AND behind_bulk = 1);
 
 -- name: parked_keys
 SELECT entity, entity_id, min(CASE WHEN behind_bulk = 1 THEN i_event END) FROM parked

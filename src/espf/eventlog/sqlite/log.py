@@ -16,6 +16,7 @@ from espf.eventlog.model import (
     DAY_US,
     LANES,
     MOVED_AT_ONCE,
+    RELEASED_AT_ONCE,
     Batch,
     DueEvents,
     HandlerRow,
@@ -25,6 +26,7 @@ from espf.eventlog.model import (
     LaneLease,
     LaneRow,
     ParkedMoment,
+    ReleasedBehindBulk,
     Settlement,
     Standing,
     TokensGiven,
@@ -146,9 +148,13 @@ class SqliteEventLog:
         """Which of the events have an unread bulk event of their entity before them."""
         return self._read(lambda r: reading.behind_bulk(r, i_handler, events, after))
 
-    async def release_behind_bulk(self, i_handler: int, now_us: int) -> tuple[bool, bool]:
+    async def release_behind_bulk(
+        self, i_handler: int, lanes: Collection[int], after: int, now_us: int
+    ) -> ReleasedBehindBulk:
         """Let go what waited for bulk events that are settled."""
-        return await self._writer.run(lambda w: settling.release_behind_bulk(w, i_handler, now_us))
+        bound: dict[str, object] = {"i_handler": i_handler, "after": after, "now_us": now_us}
+        bound |= {"lanes": _listed(lanes, ALL_LANES), "limit": RELEASED_AT_ONCE}
+        return await self._writer.run(lambda w: settling.release_behind_bulk(w, bound))
 
     async def skips(self, i_handler: int, after: int, upto: int) -> dict[int, str]:
         """Events that an operator asked to skip while they are in their lane: i_event → reason."""

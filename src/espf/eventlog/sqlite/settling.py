@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import orjson
 
 from espf.errors import LeaseLost
 from espf.eventlog.model import (
+    RELEASED_AT_ONCE,
     AttemptRow,
     InstanceBeat,
     InstanceRow,
@@ -15,6 +17,7 @@ from espf.eventlog.model import (
     LaneRow,
     ParkedMoment,
     ParkRow,
+    ReleasedBehindBulk,
     Settlement,
     TokensGiven,
     TokenWish,
@@ -84,13 +87,15 @@ def shift_clock(
     writer.execute(_SQL["shift_clock"], bound)
 
 
-def release_behind_bulk(
-    writer: sqlite3.Connection, i_handler: int, now_us: int
-) -> tuple[bool, bool]:
-    """Let go what waited for bulk events; whether any was, and any is left."""
-    bound = {"i_handler": i_handler, "now_us": now_us}
-    released = writer.execute(_SQL["release_behind_bulk"], bound).fetchall()
-    return bool(released), bool(writer.execute(_SQL["any_behind_bulk"], bound).fetchone()[0])
+def release_behind_bulk(writer: sqlite3.Connection, bound: dict[str, Any]) -> ReleasedBehindBulk:
+    """Let go a portion of what waited for bulk events."""
+    found = writer.execute(_SQL["behind_bulk_next"], bound).fetchall()
+    if not found:
+        return ReleasedBehindBulk(0, 0, None)
+    bound = {**bound, "upto": found[-1][0]}
+    released = len(writer.execute(_SQL["release_behind_bulk"], bound).fetchall())
+    last = found[-1][0] if len(found) == RELEASED_AT_ONCE else None
+    return ReleasedBehindBulk(released, len(found) - released, last)
 
 
 def claim_probe(writer: sqlite3.Connection, i_handler: int, seen: int) -> bool:

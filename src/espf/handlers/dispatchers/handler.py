@@ -1,7 +1,7 @@
 """Dispatchers: what happens to a customer or a product happens to its accounts."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from pydantic import Field
@@ -25,7 +25,7 @@ from espf.handlers.settings import HandlerSettings
 
 ALL = "all"
 PAUSE_S = 0.002
-"""Between two portions: others write, too."""
+"""Between two portions, at least: others write, too. Else as long as the portion took."""
 
 
 class DispatcherSettings(HandlerSettings):
@@ -43,11 +43,12 @@ class DispatcherSettings(HandlerSettings):
 class Dispatcher:
     """A running dispatcher. Its far side is the event log."""
 
-    def __init__(self, name: str, fanouts: Fanouts, may_send: Callable[[], bool]) -> None:
+    def __init__(self, name: str, fanouts: Fanouts, context: HandlerContext) -> None:
         """`name` is the dispatcher's in the catalogue."""
         self._name = name
         self._fanouts = fanouts
-        self._may_send = may_send
+        self._may_send = context.may_send
+        self._monotonic = context.clock.monotonic
 
     def screen(self, event: Event) -> Skipped | None:
         """Say that nothing is derived from events of this type, or None."""
@@ -65,6 +66,7 @@ class Dispatcher:
             return Skipped("its owner is of a kind that nothing is derived for", finished=True)
         request = f"{wanted.output}: {wanted.scope} {wanted.owner}"
         while self._may_send():
+            began_s = self._monotonic()
             try:
                 progress = await self._fanouts.advance(wanted)
             except StorageError as error:
@@ -73,7 +75,7 @@ class Dispatcher:
                 return Rejected(request, f"Nothing is derived from it: {progress.reason}.")
             if progress.done:
                 return Delivered(request, answer=_told(progress.derived, progress.reason))
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(max(PAUSE_S, self._monotonic() - began_s))
         return RetryLater(request, "the lease of its lane ended; it goes on where it stands")
 
     async def close(self) -> None:
@@ -110,7 +112,7 @@ class DispatcherType:
         """Make a running dispatcher. Raises HandlerError where there is no log to write to."""
         if context.fanouts is None:
             raise HandlerError(f"{context.name} needs the event log, which is not open here.")
-        return Dispatcher(self.name, context.fanouts, context.may_send)
+        return Dispatcher(self.name, context.fanouts, context)
 
 
 class CustomerToAccountsType(DispatcherType):

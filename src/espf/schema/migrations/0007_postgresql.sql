@@ -4,7 +4,8 @@ CREATE INDEX event_bulk ON event (i_event) WHERE bulk = 1;
 
 -- An ordinary event that waits for bulk events of its entity before it.
 ALTER TABLE parked ADD COLUMN behind_bulk bigint NOT NULL DEFAULT 0;
-CREATE INDEX parked_behind_bulk ON parked (i_handler, entity_id, entity, i_event)
+CREATE INDEX parked_behind_bulk ON parked (i_handler, i_event) WHERE behind_bulk = 1;
+CREATE INDEX parked_waiters ON parked (i_handler, entity_id, entity, i_event)
     WHERE behind_bulk = 1;
 
 INSERT INTO lane_cursor (i_handler, bulk, lane, position)
