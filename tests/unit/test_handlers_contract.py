@@ -20,7 +20,7 @@ from espf.handlers.contract.checks import (
 from espf.handlers.contract.events import named_in
 from espf.handlers.contract.failures import SubscriberError
 from espf.handlers.contract.locks import Locks
-from espf.handlers.contract.masking import SubscriberMask
+from espf.handlers.contract.masking import KEPT_CHARS, SubscriberMask
 from espf.handlers.contract.step import Step
 from espf.handlers.contract.types import HSS_TYPES, PASSWORD_TYPES, resolve, subscribable
 from espf.subscribers.model import SimCard, Subscriber
@@ -208,6 +208,16 @@ def test_no_secret_of_some_length_is_left_in_any_text(secret, before, after):
 
     if len(secret) >= 8 and secret.isprintable():
         assert secret not in text
+
+
+@pytest.mark.parametrize("room", [1, 3, 8, 31])
+def test_a_long_text_is_cut_after_it_was_masked(room):
+    before = "x" * (KEPT_CHARS - room - 1)
+
+    text = SubscriberMask([Secret(KI)]).text(f"{before} {KI} {KI.upper()}, and more")
+
+    assert text == f"{before} *** ***, and more"[:KEPT_CHARS]
+    assert KI[:8] not in text
 
 
 # ---- locks ----

@@ -24,7 +24,10 @@ class SubscriberMask:
         self._short = re.compile(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)") if short else None
 
     def text(self, text: str) -> str:
-        """The text without secrets and control characters, at most 4 KB of it."""
+        """The text without secrets and control characters, at most 4 KB of it.
+
+        It must come whole: a key that was cut in two is none that could be found.
+        """
         masked = self._mask.text(text)
         if self._short is not None:
             masked = self._short.sub(STARS, masked)

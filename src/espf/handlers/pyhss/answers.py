@@ -1,4 +1,4 @@
-"""What an answer of PyHSS means (domain, 6.5). Its texts may hold keys, and are cut.
+"""What an answer of PyHSS means (domain, 6.5). Its texts may hold keys: these are masked, then cut.
 
 | seen | means |
 |---|---|
@@ -28,9 +28,8 @@ _TAKEN = re.compile(
     r"|Key \((\w+)\)=\([^)]*\) already exists"  # PostgreSQL
 )
 _NOT_TAKEN = ("Bad Request", "keyword argument", "Unsupported Media Type")
-_CUT = re.compile(r"\s*(?:\[SQL:|\[parameters:|DETAIL:|\(Background on).*", re.DOTALL)
+_CUT = re.compile(r"(?:\[SQL:|\[parameters:|DETAIL:|\(Background on).*", re.DOTALL)
 """From here on SQLAlchemy and PostgreSQL repeat the row, keys and all."""
-MAX_REASON_CHARS = 500
 
 
 class Duplicate(Refused):
@@ -88,14 +87,16 @@ def parsed(request: str, response: Response) -> Any:
 
 def failure(request: str, status: int, reason: str) -> NotNow | Unclear | Refused:
     """What another status than 200 means."""
-    shown = _CUT.sub("", reason)[:MAX_REASON_CHARS].strip()
-    told = f"PyHSS answered {request} with HTTP {status}" + (f": {shown}" if shown else "")
+    shown = _CUT.sub("", reason).strip()
+    told, said = f"PyHSS answered {request} with HTTP {status}", f": {shown}" if shown else ""
+    # How to mend it comes first: what PyHSS says may be long, and its end is not kept.
     if status == 401:
         mend = "it does not accept the key; correct PyHSS.ProvisioningKey"
-        return NotNow(f"{told}; {mend}", code=status, answer=shown, refused=True)
+        return NotNow(f"{told} ({mend}){said}", code=status, answer=shown, refused=True)
     if status in (404, 405):
         mend = "there is no such API; check PyHSS.URL"
-        return NotNow(f"{told}; {mend}", code=status, answer=shown, refused=True)
+        return NotNow(f"{told} ({mend}){said}", code=status, answer=shown, refused=True)
+    told += said
     if status == 400:
         return _of_400(told, reason, shown)
     if status >= 500 and not any(words in reason for words in _NOT_TAKEN):

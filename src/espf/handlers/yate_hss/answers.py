@@ -29,7 +29,6 @@ UNKNOWN_CODES = frozenset({401, 404})
 """Codes of "there is no such card", among other things."""
 NOTHING_TO_DELETE = "nothing to delete"
 DUPLICATE_WORDS = ("duplicate", "already", "exists")
-MAX_ANSWER_CHARS = 1000
 
 
 class YateAnswer(NamedTuple):
@@ -65,7 +64,7 @@ class YateAnswer(NamedTuple):
 
 def read_answer(request: str, response: Response) -> YateAnswer:
     """The answer in an HTTP response. Raises NotNow, Refused for one without a `code`."""
-    text = response.body.decode("utf-8", "replace")[:MAX_ANSWER_CHARS]
+    text = response.body.decode("utf-8", "replace")
     status = response.status
     if status in WRONG_SECRET:
         raise NotNow(
