@@ -89,6 +89,25 @@ def test_no_value_becomes_anything_but_a_value(name, other):
             "a loop within a loop cannot be used here",
         ),
         ("{% for a in variables recursive %}{% endfor %}", "a loop within a loop"),
+        *(
+            (f"{{% for a in {over} %}}{{% endfor %}}", "a loop goes over what the event has, such")
+            for over in ('"aaa"', "[1, 2]", "event_type ~ 1", "variables | string", "{1: 2}[1]")
+        ),
+        (
+            "{% for a in data %}{% endfor %}{% for b in a %}{% endfor %}",
+            "column 44: a loop goes ov",
+        ),
+        ("{% for a in data %}{% for b in a %}{% endfor %}{% endfor %}", "a loop within a loop"),
+        ("{{ data | members }}", "there is no filter members"),
+        (f"[{'{{1}},' * 1000}1]", "the template has more than 2000 parts; make it"),
+        (
+            f"{{% for a in data %}}{{{{ {'~'.join(['a'] * 200)} }}}}{{% endfor %}}",
+            "its loops have more than 200 parts; make them simpler",
+        ),
+        (
+            f"{{% for a in data %}}{{{{ {'~'.join(['a'] * 99)} }}}}{{% endfor %}}" * 2,
+            "its loops have more than 200 parts; make them simpler",
+        ),
         ("{{ self }}", "self is not known"),
         ("{{ cycler }}", "cycler is not known"),
     ],
@@ -127,11 +146,54 @@ def test_what_comes_out_as_no_json_is_said_with_its_place():
         BodyTemplate('{\n"type":"{{ event_type }}"}').render(VALUES)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{{{{ {'(' * 4000}1{')' * 4000} }}}}",
+        f"{{{{ {'[' * 500}{']' * 500} }}}}",
+        f"{{{{ 1{' and 1' * 900} }}}}",
+        f"{'{% if 1 %}' * 120}1{'{% endif %}' * 120}",
+    ],
+    ids=["parentheses", "lists", "conditions", "blocks"],
+)
+def test_what_is_nested_too_deeply_is_refused(text):
+    with pytest.raises(ValueError, match="is nested too deeply; make it simpler"):
+        BodyTemplate(text)
+
+
+@pytest.mark.parametrize(
+    ("over", "why"),
+    [
+        ("event_type", "members of an object or a list, not over a text"),
+        ("pb_data.many", "at most 100 members, not 101"),
+        ("i_event", "not iterable"),
+        ("pb_data.other", "no attribute 'other'"),
+    ],
+)
+def test_a_loop_goes_over_members_and_not_too_many(over, why):
+    text = f"[{{% for one in {over} %}}1,{{% endfor %}}1]"
+
+    with pytest.raises(PayloadError, match=why):
+        BodyTemplate(text).render(VALUES | {"pb_data": {"many": list(range(101))}})
+
+
+def test_comparing_in_a_loop_is_bounded_although_nothing_is_put_out():
+    """The most that a template may compare, over the largest values there are."""
+    compared = "~".join(["pb_data"] * 190)
+    text = f"[{{% for one in pb_data.most %}}{{% if ({compared}) is none %}}1{{% endif %}}"
+    template = BodyTemplate(text + "{% endfor %}1]")
+    most = {f"member_{number}": "x" * 60 for number in range(100)}
+    began = time.perf_counter()
+
+    assert template.render(VALUES | {"pb_data": {"most": most}}) == "[1]"
+    assert time.perf_counter() - began < 2
+
+
 def test_a_body_is_bounded_and_so_is_the_time_it_takes():
     """The longest template there can be, over the largest values."""
     most = "[" + "{{ pb_data }}," * 580 + "0]"
-    loop = "[{% for one in pb_data.list %}" + "{{ pb_data }}," * 500 + "{% endfor %}0]"
-    values = {"pb_data": {"list": ["x" * 60] * 1000}}
+    loop = "[{% for one in pb_data.list %}" + "{{ pb_data }}," * 90 + "{% endfor %}0]"
+    values = {"pb_data": {"list": ["x" * 60] * 100}}
     for text in (most, loop):
         template = BodyTemplate(text)
         began = time.perf_counter()

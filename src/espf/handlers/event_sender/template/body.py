@@ -8,7 +8,7 @@ from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError
 from jinja2.nodes import Name
 
 from espf.errors import PayloadError
-from espf.handlers.event_sender.template.language import Refused, check, environment
+from espf.handlers.event_sender.template.language import Refused, bound, check, environment
 from espf.handlers.event_sender.template.position import normal, place
 
 _NAME = "EventSender.BodyTemplate"
@@ -38,12 +38,15 @@ class BodyTemplate:
             check(tree)
             self.names = {name.name for name in tree.find_all(Name) if name.ctx == "load"}
             """What it names of the event; what it does not need not be looked up."""
+            bound(tree)
             self._template = made.from_string(tree)
         except (TemplateSyntaxError, Refused) as error:
             offset = error.offset if isinstance(error, Refused) else error.lineno
             message = str(error) if isinstance(error, Refused) else error.message
             told = (message or "").rstrip(".")
             raise ValueError(f"is wrong in {place(text, offset)}: {told}.") from None
+        except (RecursionError, SyntaxError, MemoryError):  # of Jinja2, and of Python's compiler
+            raise ValueError("is nested too deeply; make it simpler.") from None
 
     def render(self, values: Mapping[str, Any]) -> str | None:
         """The body, None if it comes out empty: then nothing is to be sent.

@@ -1,8 +1,11 @@
 """The part of Jinja2 that a body template may use: what always ends, and in time.
 
-Left out is whatever could multiply: calls, arithmetic, variables of one's own, loops within loops,
-filters that repeat text. What is left takes as long as the template and its values are.
+Left out is whatever could multiply: calls, arithmetic, variables of one's own, loops within loops
+or over anything but members of the event, filters that repeat text. What is left is bounded in
+nodes, those that are repeated more tightly: text may be compared without ever being put out.
 """
+
+from collections.abc import Iterator, Sized
 
 import orjson
 from jinja2 import StrictUndefined, nodes
@@ -31,6 +34,13 @@ NAMES = {
     "pb_data": "the account or customer as it is now: account_info, sim_info, …",
 }
 """What a template may name → what it is."""
+MAX_NODES = 2000
+MAX_LOOPED_NODES = 200
+"""Of all loops together: what stands in them is done again for each member."""
+MAX_ROUNDS = 100
+"""Of one loop; an access policy, the longest list that there is, has some dozens of attributes."""
+_MEMBERS = "members"
+"""A filter that templates cannot name: it is put on what a loop goes over."""
 
 _ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.List,
@@ -76,7 +86,7 @@ def environment() -> ImmutableSandboxedEnvironment:
         undefined=StrictUndefined, finalize=_as_json, extensions=[ByOffset], autoescape=False
     )
     made.globals.clear()
-    made.filters = {name: made.filters[name] for name in FILTERS}
+    made.filters = {name: made.filters[name] for name in FILTERS} | {_MEMBERS: _members}
     made.tests = {name: made.tests[name] for name in TESTS}
     return made
 
@@ -87,13 +97,47 @@ def _as_json(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
+def _members(value: object) -> object:
+    """What a loop may go over. Raises TypeError, ValueError for a text and for too many."""
+    if isinstance(value, str):
+        raise TypeError("a loop goes over the members of an object or a list, not over a text")
+    if isinstance(value, Sized) and len(value) > MAX_ROUNDS:
+        raise ValueError(f"a loop goes over at most {MAX_ROUNDS} members, not {len(value)}")
+    return value
+
+
 def check(tree: nodes.Template) -> None:
     """Raise Refused for the first thing in it that is not of the language."""
+    _check_size(tree)
     looped = {name.name for loop in tree.find_all(nodes.For) for name in _targets(loop)}
     for node in tree.find_all(nodes.Node):
         _check_node(node)
         if isinstance(node, nodes.Name) and node.ctx == "load":
             _check_name(node, NAMES.keys() | looped | {"loop"})
+
+
+def bound(tree: nodes.Template) -> None:
+    """Have the loops of a checked template look at what they are to go over."""
+    for loop in list(tree.find_all(nodes.For)):
+        over = loop.iter
+        place = {"lineno": over.lineno, "environment": over.environment}
+        loop.iter = nodes.Filter(over, _MEMBERS, [], [], None, None, **place)
+
+
+def _check_size(tree: nodes.Template) -> None:
+    for number, node in enumerate(tree.find_all(nodes.Node), 1):
+        if number > MAX_NODES:
+            told = f"the template has more than {MAX_NODES} parts; make it simpler"
+            raise Refused(told, node.lineno)
+    for number, node in enumerate(_repeated(tree), 1):
+        if number > MAX_LOOPED_NODES:
+            told = f"its loops have more than {MAX_LOOPED_NODES} parts; make them simpler"
+            raise Refused(told, node.lineno)
+
+
+def _repeated(tree: nodes.Template) -> Iterator[nodes.Node]:
+    for loop in tree.find_all(nodes.For):
+        yield from loop.find_all(nodes.Node)
 
 
 def _targets(loop: nodes.For) -> list[nodes.Name]:
@@ -112,8 +156,19 @@ def _check_node(node: nodes.Node) -> None:
     if isinstance(node, nodes.Test) and node.name not in TESTS:
         known = f"; there are {', '.join(sorted(TESTS))}"
         raise Refused(f"there is no test {node.name}{known}", node.lineno)
-    if isinstance(node, nodes.For) and (node.recursive or node.find(nodes.For)):
-        raise Refused("a loop within a loop cannot be used here", node.lineno)
+    if isinstance(node, nodes.For):
+        _check_loop(node)
+
+
+def _check_loop(loop: nodes.For) -> None:
+    if loop.recursive or loop.find(nodes.For):
+        raise Refused("a loop within a loop cannot be used here", loop.lineno)
+    over = loop.iter
+    while isinstance(over, nodes.Getattr | nodes.Getitem):
+        over = over.node
+    if not isinstance(over, nodes.Name) or over.name not in NAMES:
+        told = "a loop goes over what the event has, such as variables or pb_data.account_info"
+        raise Refused(told, loop.iter.lineno)
 
 
 def _check_name(node: nodes.Name, known: set[str]) -> None:
