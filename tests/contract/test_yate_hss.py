@@ -337,6 +337,9 @@ DONE = "read back: not done"
         ((200, {"code": 300, "message": "Bad answer"}), Unknown, "code 300: Bad answer"),
         ((200, {"code": 400, "message": "Wrong"}), Rejected, "code 400: Wrong"),
         ((200, {"code": 401, "message": "Duplicate msisdn"}), Rejected, "code 401: Duplicate"),
+        ((200, {"code": 401, "message": "Invalid msisdn"}), Rejected, "code 401: Invalid msisdn"),
+        ((200, {"code": 401}), Rejected, "code 401: no message"),
+        ((200, {"code": 404, "message": "No profile gold"}), Rejected, "code 404: No profile gold"),
         ((200, {"code": 402, "message": "Missing msisdn"}), Rejected, "code 402: Missing"),
         ((200, {"code": 501, "message": "Storage"}), RetryLater, "code 501: Storage"),
         ((200, {"code": 777}), RetryLater, "code 777: no message"),
@@ -415,7 +418,7 @@ async def test_nothing_to_delete_is_deleted(handler, hss, rig):
     assert hss.writes == ["del_sim"]
 
 
-@pytest.mark.parametrize("message", ["Unknown SIM", "not found"])
+@pytest.mark.parametrize("message", ["Unknown SIM", "No such SIM"])
 async def test_a_card_that_is_gone_is_provisioned_in_full(handler, hss, rig, message):
     await deliver(handler)
     rig.sql("UPDATE accounts SET blocked = 'Y' WHERE i_account = 3")
@@ -429,6 +432,52 @@ async def test_a_card_that_is_gone_is_provisioned_in_full(handler, hss, rig, mes
     assert isinstance(await deliver(handler), Delivered)
     assert hss.writes == ["set_sim", "set_sim_range", "set_subscriber"]
     assert not any(hss.sims[THREE].services.values())
+
+
+async def test_other_words_for_a_card_that_is_gone_are_an_option(start, hss, rig):
+    handler = start(AbsentWords="Not Found, void", ReadBack=False)
+    await deliver(handler)
+    rig.sql("UPDATE accounts SET blocked = 'Y' WHERE i_account = 3")
+    hss.sims.clear()
+    hss.asked.clear()
+    hss.trouble["set_sim"] = [(200, {"code": 404, "message": "SIM not found"})]
+
+    assert isinstance(await deliver(handler), Delivered)
+    assert hss.writes == ["set_sim", "set_sim_range", "set_subscriber"]
+
+
+@pytest.mark.parametrize("code", [401, 404])
+@pytest.mark.parametrize("request_", ["set_sim", "del_sim"])
+async def test_another_mistake_in_a_change_is_not_taken_for_a_card_that_is_gone(
+    handler, hss, rig, request_, code
+):
+    await deliver(handler)
+    change = {"set_sim": "blocked = 'Y'", "del_sim": "bill_status = 'C'"}[request_]
+    rig.sql(f"UPDATE accounts SET {change} WHERE i_account = 3")
+    hss.asked.clear()
+    hss.trouble[request_] = [(200, {"code": code, "message": "Invalid parameter"})]
+
+    outcome = await deliver(handler)
+
+    assert isinstance(outcome, Rejected)
+    assert f"{request_} with code {code}: Invalid parameter" in outcome.reason
+    assert hss.writes == [request_]
+    # Nothing was forgotten: when the HSS takes it, it is the only thing that is sent.
+    assert isinstance(await deliver(handler), Delivered)
+    assert hss.writes == [request_, request_]
+
+
+@pytest.mark.parametrize("message", ["Unknown SIM", "No such SIM", "The SIM does not exist"])
+async def test_a_card_that_is_to_be_removed_and_is_not_there_is_removed(handler, hss, rig, message):
+    await deliver(handler)
+    rig.sql("UPDATE accounts SET bill_status = 'C' WHERE i_account = 3")
+    hss.trouble["del_sim"] = [(200, {"code": 401, "message": message})]
+    hss.sims.clear()
+    for query in ("query_cs_reg", "query_ps_reg"):
+        hss.trouble[query] = [(200, {"code": 404, "message": "User not registered"})] * 2
+
+    assert isinstance(await deliver(handler), Delivered)
+    assert hss.writes[-1] == "del_sim"
 
 
 async def test_a_card_that_the_queries_do_not_know_is_provisioned_in_full(handler, hss):

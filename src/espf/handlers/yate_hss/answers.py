@@ -9,11 +9,13 @@
 | code 0 | done |
 | 200, 300 | it may have acted |
 | 201 | by message: nothing to delete is done, a lock or a plugin missing is tried again |
+| 401, 404 with words of "there is no such card" | to be made anew, or removed already |
 | 400, 401, 402, 404 | refused for good |
 | 501 | its storage failed: try again |
 | others | try again |
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -56,10 +58,10 @@ class YateAnswer(NamedTuple):
         text = self.message.lower()
         return self.code == 401 and any(word in text for word in DUPLICATE_WORDS)
 
-    @property
-    def not_there(self) -> bool:
-        """What is to be changed is not there."""
-        return self.code in UNKNOWN_CODES and not self.duplicate
+    def not_there(self, absent_words: Iterable[str]) -> bool:
+        """It says in so many words that it has no such card: the code alone may mean anything."""
+        message = self.message.lower()
+        return self.code in UNKNOWN_CODES and any(word in message for word in absent_words)
 
 
 def read_answer(request: str, response: Response) -> YateAnswer:

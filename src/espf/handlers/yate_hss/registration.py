@@ -28,9 +28,7 @@ def read_registration(answer: YateAnswer, absent_words: Iterable[str]) -> Regist
     if answer.done:
         return Registration(known=True, registered=_registered(answer.body))
     if answer.code in UNKNOWN_CODES:
-        message = answer.message.lower()
-        absent = any(word in message for word in absent_words)
-        return Registration(known=False if absent else None)
+        return Registration(known=False if answer.not_there(absent_words) else None)
     require(answer)
     raise AssertionError("an answer with another code than 0 is required to be done")
 

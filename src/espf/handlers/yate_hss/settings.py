@@ -97,7 +97,7 @@ class YateHssSettings(StateSettings):
     absent_words: str = Field(
         "unknown, no such, does not exist, not exist",
         alias="YateHSS.AbsentWords",
-        description="Words in an answer to those queries that mean that it has no such card.",
+        description="Words in an answer of code 401 or 404 that mean that it has no such card.",
     )
     tls_ca_file: Annotated[str, Kind("file")] = Field(
         "",

@@ -192,12 +192,15 @@ class YateHss(ExternalSystem[CardState]):
     async def apply(self, step: Step) -> Answer:
         """Send one request, and remember what was accepted."""
         answer = await self._client.call(*_request(step))
-        if isinstance(step, SetServices | SetSubscriber) and answer.not_there:
+        if isinstance(step, SetServices | SetSubscriber) and self._absent(answer):
             # Whatever is remembered, the card is gone: everything is sent again at the next look.
             await self._memory.forget(step.identity)
         else:
             await self._remember(step, answer)
         return Answer(answer.code, f"{answer.request}: {answer.text}")
+
+    def _absent(self, answer: YateAnswer) -> bool:
+        return answer.not_there(self._absent_words)
 
     async def rehearse(self, step: Step) -> None:
         """`echo:` before a request's name has it parsed and not executed."""
@@ -222,7 +225,7 @@ class YateHss(ExternalSystem[CardState]):
                 if services != ALL_SERVICES:
                     await asyncio.sleep(CANCEL_S)
             case _:
-                if not (answer.nothing_to_delete or answer.not_there):
+                if not (answer.nothing_to_delete or self._absent(answer)):
                     require(answer)
                 await memory.forget(imsi)
                 await memory.note(imsi, {GONE: "yes"})
