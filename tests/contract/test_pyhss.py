@@ -293,6 +293,38 @@ async def test_a_number_that_a_stranger_has_is_said_to_be_his(handler, hss):
     assert hss.writes == []
 
 
+@pytest.mark.parametrize(
+    ("row", "kind", "reason"),
+    [
+        ({"subscriber_id": 1}, Delivered, ""),
+        ({"subscriber_id": 1, "imsi": None}, Delivered, ""),
+        ({"subscriber_id": 1, "imsi": 7}, RetryLater, "imsi"),
+    ],
+)
+async def test_a_row_that_names_no_imsi_holds_no_number_against_anyone(
+    voice, hss, row, kind, reason
+):
+    """Neither as a rival that is asked about, nor as the holder that a duplicate names."""
+    hss.trouble["GET ims_subscriber"] = [(200, None), (200, row)]
+
+    outcome = await deliver(voice)
+
+    assert isinstance(outcome, kind)
+    assert reason in getattr(outcome, "reason", "")
+
+
+async def test_a_number_that_somebody_without_an_imsi_has_is_taken(voice, hss):
+    taken = "UNIQUE constraint failed: ims_subscriber.msisdn"
+    hss.trouble["PUT ims_subscriber"] = [(400, FAILED | {"reason": taken})]
+    nobody = (200, {"ims_subscriber_id": 1})
+    hss.trouble["GET ims_subscriber"] = [(200, None), (200, None), nobody, nobody]
+
+    outcome = await deliver(voice)
+
+    assert isinstance(outcome, RetryLater)
+    assert "its msisdn is taken" in outcome.reason
+
+
 async def test_a_product_is_apns_and_rates(start, hss, rig):
     products = '{"LTE XL":{"apn_list":"1,2","ue_ambr_dl":50000000},"other":{"default_apn":1}}'
     handler = start(APNList="1, 2,1", Products=products.replace("1,2", "2, 1"), AMBRUplink=5)

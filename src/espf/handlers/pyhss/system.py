@@ -27,6 +27,7 @@ from espf.handlers.pyhss.state import (
     Voice,
     card_of,
     line_of,
+    text,
     voice_of,
 )
 from espf.handlers.pyhss.steps import ChangeSubscriber, CreateSubscriber, MoveSubscriber
@@ -139,7 +140,7 @@ class Pyhss(ExternalSystem[PyhssState]):
         rows = [await self._client.find("subscriber", f"msisdn/{number}")]
         if self._settings.ims:
             rows.append(await self._client.holder(number))
-        found = {row["imsi"] for row in rows if row is not None and isinstance(row["imsi"], str)}
+        found = {imsi for row in rows if row is not None and (imsi := text(row, "imsi"))}
         return sorted(found - {identity})
 
     # ---- the difference ----

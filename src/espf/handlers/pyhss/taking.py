@@ -9,7 +9,7 @@ from espf.handlers.contract.failures import NotNow, Refused
 from espf.handlers.contract.step import Answer, Step
 from espf.handlers.pyhss.answers import Duplicate, PyhssAnswer
 from espf.handlers.pyhss.client import PyhssClient
-from espf.handlers.pyhss.state import Columns, Value
+from espf.handlers.pyhss.state import Columns, Value, text
 from espf.handlers.pyhss.steps import (
     ChangeCard,
     ChangeSubscriber,
@@ -158,7 +158,8 @@ class Taker:
             raise Refused(told, code=error.code, answer=error.answer)
         number = step.row.get("msisdn") if isinstance(step, CreateVoice | ChangeVoice) else None
         holder = await reading("PyHSS", self._timeout_s, self._client.holder(number))
-        told += f"{holder['imsi']} has that number" if holder else f"its {error.column} is taken"
+        imsi = text(holder, "imsi") if holder else None
+        told += f"{imsi} has that number" if imsi else f"its {error.column} is taken"
         told += ". An id must stand for a number of one account only"
         raise NotNow(told, code=error.code, answer=error.answer)
 
