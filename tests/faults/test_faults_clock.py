@@ -91,7 +91,7 @@ def settled_down(world: World, engines: int) -> bool:
     is an hour behind waits an hour. Tried here is a clock that is set, not clocks that differ.
     """
     shares = world.database.all(
-        "SELECT count(*) FROM lane_cursor WHERE bulk = 0 AND owner IS NOT NULL"
+        "SELECT count(*) FROM lane_cursor WHERE lane < 64 AND owner IS NOT NULL"
         " GROUP BY i_handler, owner"
     )
     return shares == [(LANES // engines,)] * engines * len(HANDLERS)

@@ -35,7 +35,7 @@ def one_behind(world: World, folder: Path) -> Iterator[tuple[EngineFleet, Proxy]
 
 
 def lanes_of_first(world: World) -> int:
-    owned = "SELECT count(*) FROM lane_cursor WHERE owner LIKE 'i1/%'"
+    owned = "SELECT count(*) FROM lane_cursor WHERE lane < 64 AND owner LIKE 'i1/%'"
     return int(world.database.all(owned)[0][0])
 
 

@@ -132,7 +132,7 @@ class World:
     def _settled(self, last: int) -> bool:
         time.sleep(0.1)
         question = (
-            "SELECT (SELECT coalesce(min(position), 0) FROM lane_cursor WHERE bulk = 0)"
+            "SELECT (SELECT coalesce(min(position), 0) FROM lane_cursor WHERE lane < 64)"
             f" >= {last} AND NOT EXISTS (SELECT 1 FROM parked WHERE i_event <= {last})"
         )
         return bool(self.database.all(question)[0][0])
