@@ -34,6 +34,9 @@ NONE_LEFT_S = lasting(2, 1)
 FULL_S = lasting(3, 1)
 
 
+TRIES_MORE = 5
+
+
 def test_a_server_that_restarts_or_crashes_costs_nothing(world: World, tmp_path: Path) -> None:
     random = Random(31)
     restarts = times(20, 2)
@@ -116,16 +119,20 @@ def test_a_full_disk_under_the_tables_stops_everything_until_there_is_room(
         fleet_of(world, tmp_path) as fleet,
         world.database.load() as load,
     ):
-        for _ in range(rounds):
+        # What the engines write may find room in pages that are there: then it is filled again.
+        tried = noticed = 0
+        while tried < rounds or (not noticed and tried < rounds + TRIES_MORE):
             world.until_more_arrive(200)
             disk.fill()
             time.sleep(FULL_S)
             disk.empty()
             world.recover()
+            tried += 1
+            noticed = sum(engine.said("the server's disk is full") for engine in fleet.engines)
         load.stop()
         world.drain()
-        assert sum(engine.said("the server's disk is full") for engine in fleet.engines) > 0
-        verdict = world.verdict(f"PostgreSQL's disk full under the tables for {FULL_S:g} s", rounds)
+        assert noticed > 0
+        verdict = world.verdict(f"PostgreSQL's disk full under the tables for {FULL_S:g} s", tried)
     verdict.holds(within_s=WITHIN_S)
 
 
