@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from engine_rig import PLAIN
-from espf.eventlog.model import HandlerState
+from espf.eventlog.model import HandlerState, Settlement
 from espf.handlers.port import Delivered, Outcome, RetryLater
 from fleet_rig import LEASE_S, Fleet, fleet_on
 from postgres_rig import clone, server
@@ -211,6 +211,36 @@ async def test_a_breaker_that_moves_while_lanes_are_lost_does_not_end_the_instan
     assert runner.flow.ready
 
     await runner.follow_state()
+
+
+async def test_a_settlement_that_ends_after_the_log_went_back_does_not_end_the_instance(
+    fleet: Fleet,
+) -> None:
+    """Its handler starts over from the cursors meanwhile, and its senders have ended."""
+    i_handler = fleet.add("hss", Concurrency=4)
+    [one] = fleet.join("one")
+    await fleet.until(lambda: even(fleet.owned(i_handler), 1), "it has all")
+    stored, settle, asked = asyncio.Event(), one.log.settle, asyncio.Event()
+
+    async def slow(settlement: Settlement) -> None:
+        asked.set()
+        await stored.wait()
+        await settle(settlement)
+
+    one.log.settle = slow  # type: ignore[method-assign]
+    task, runner = one.instance._tasks[i_handler], one.instance._runners[i_handler]
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
+    await asyncio.wait_for(asked.wait(), 5)
+    one.instance._horizon = 10**9
+    await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
+    await fleet.until(task.done, "its tasks have ended")
+    runner.flow.stalled = True  # as after a settlement that failed
+    stored.set()
+    one.log.settle = settle  # type: ignore[method-assign]
+    await fleet.until(
+        lambda: fleet.storage.all("SELECT count(DISTINCT i_event) FROM attempt") == [(128,)],
+        "all are delivered",
+    )
 
 
 async def test_an_outage_of_the_database_moves_no_lanes(fleet: Fleet) -> None:

@@ -195,6 +195,7 @@ class Instance:
             self._lost |= self._runners.keys()
         self._horizon = standing.horizon
         for i_handler in self._lost & self._runners.keys() - self._ending.keys():
+            self._runners[i_handler].flow.lost = True  # a settlement on its way wakes nobody
             self._ending[i_handler] = group.create_task(self._dropped(i_handler))
         self._lost.clear()
         trying = self._clock.monotonic() >= self._try_again_s
