@@ -221,11 +221,15 @@ async def test_a_settlement_that_ends_after_the_log_went_back_does_not_end_the_i
     [one] = fleet.join("one")
     await fleet.until(lambda: even(fleet.owned(i_handler), 1), "it has all")
     stored, settle, asked = asyncio.Event(), one.log.settle, asyncio.Event()
+    released: list[bool] = []  # its commit was just before, and is told only now
+    one.far["hss"].gate = asyncio.Event()
+    one.far["hss"].held = lambda event: event.i_event > 4
 
     async def slow(settlement: Settlement) -> None:
         asked.set()
         await stored.wait()
-        await settle(settlement)
+        if not released:
+            await settle(settlement)
 
     one.log.settle = slow  # type: ignore[method-assign]
     task, runner = one.instance._tasks[i_handler], one.instance._runners[i_handler]
@@ -234,8 +238,11 @@ async def test_a_settlement_that_ends_after_the_log_went_back_does_not_end_the_i
     one.instance._horizon = 10**9
     await asyncio.to_thread(fleet.storage.append, [(n, PLAIN) for n in range(64)])
     await fleet.until(task.done, "its tasks have ended")
+    assert runner.flow.ready
     runner.flow.stalled = True  # as after a settlement that failed
+    released.append(True)
     stored.set()
+    one.far["hss"].gate.set()
     one.log.settle = settle  # type: ignore[method-assign]
     await fleet.until(
         lambda: fleet.storage.all("SELECT count(DISTINCT i_event) FROM attempt") == [(128,)],
